@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
 import logging
 import os
 import shutil
@@ -9,10 +11,11 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from capgen.captioning.runtimes.cores import usable_cores
 
@@ -46,14 +49,40 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return usable_cores() + 1
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Leave what is imported and collected out of garbage collection.
+
+    These are a million objects that stay: looking through them again and again took more than a
+    third of the collection's time.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(HUB_CACHE, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return names of folders that are not there yet.
+
+    For each folder pytest's `mktemp` reads the names of all those before it: thousands.
+    """
+    folder = tmp_path_factory.mktemp("homes")
+    return (folder / f"home{number}" for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def isolation(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def isolation(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give each test a home of its own; return it."""
-    home = tmp_path_factory.mktemp("home")
+    home = next(homes)
+    home.mkdir()
     for name in os.environ:
         if name.startswith("CAPGEN_") and name != "CAPGEN_SHARED":
             monkeypatch.delenv(name)
@@ -63,6 +92,19 @@ def isolation(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.delenv("FORCE_COLOR", raising=False)
     return home
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread_of_onnx() -> Iterator[None]:
+    """Let ONNX Runtime compute with one thread, as `OMP_NUM_THREADS` has it for torch.
+
+    Its threads wait for each other in loops: beside other tests they take twice the processor time.
+    """
+    from capgen.captioning.runtimes import onnx_runtime
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onnx_runtime, "usable_cores", lambda: 1)
+        yield
 
 
 @pytest.fixture
@@ -94,6 +136,23 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         draw_image(number, sizes[number % len(sizes)]).save(path, quality=90)
         found.append(path)
     return found
+
+
+@pytest.fixture(scope="session")
+def concepts_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a tiny captioner with a concept head and ONNX graphs; only read it.
+
+    Exporting it takes seconds: the first worker that needs it does it for all.
+    """
+    from tests.tiny_concepts import save_tiny_concepts
+
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = shared / "concepts_model"
+    with FileLock(shared / "concepts_model.lock"):
+        if not folder.exists():
+            save_tiny_concepts(base / "concepts_model.new").rename(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -150,17 +209,6 @@ def _unmounted(disk: Path, patience: float = 15.0) -> bool:
 def small_disk(make_disk: Callable[[str], Path]) -> Path:
     """A disk of 64 kB."""
     return make_disk("64k")
-
-
-@pytest.fixture
-def torch_features(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Exporting an encoder to ONNX takes seconds: for a few images torch does as well."""
-    from capgen.training.data import frozen_features
-
-    def runner(front: frozen_features.FrozenFront) -> tuple[frozen_features.Front, str]:
-        return frozen_features._torch_runner(front._module, front.device), ""
-
-    monkeypatch.setattr(frozen_features.FrozenFront, "runner", runner)
 
 
 @pytest.fixture

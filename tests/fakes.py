@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from capgen.captioning.decoding.hypotheses import log_softmax
+from capgen.captioning.decoding.hypotheses import log_softmax, with_others
 from capgen.output.base import format_of
 from capgen.output.formats import open_format
 from capgen.records import Record
@@ -55,7 +55,7 @@ class ScriptedModel:
         scores = log_softmax(self.logits(ids, parents))
         best = np.argsort(-scores, axis=1, kind="stable")[:, :count]
         if also is not None:
-            best = np.concatenate([best, np.tile(also, (len(best), 1))], axis=1)
+            best = with_others(best, also)
         return np.take_along_axis(scores, best, axis=1), best
 
     def keep(self, images: NDArray[np.int64]) -> None:

@@ -96,6 +96,8 @@ def _write_work(work: Path) -> None:
     shutil.copy(ROOT / "docs" / "images" / "photographer.jpg", work / "photo.jpg")
     (work / "docs").mkdir()
     (work / "docs" / "images").symlink_to(ROOT / "docs" / "images")
+    (work / "content").mkdir()
+    (work / "content" / "trip.md").write_text("# A trip\n\nAt the sea.\n\n![](/photos/0.jpg)\n")
     lines = [f"{n}.jpg,{OFTEN if n % 3 else SELDOM}" for n in range(5)]
     (work / "my-photos" / "captions.csv").write_text("image,caption\n" + "\n".join(lines) + "\n")
     (work / "captions.jsonl").write_text(

@@ -51,6 +51,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         *("metrics.synonyms", "metrics.function_words"),
     ),
     "applying": (*LEAVES, "images", "output", "reviews"),
+    # Alternative texts of a site's images.
+    "alt_text": (*LEAVES, "images", "captioning"),
     "explain": (*LEAVES, "images", "output", "captioning", "pages"),
     "evaluation": (
         *(*LEAVES, "images", "metrics", "models", "data", "pages", "captioning", "explain"),
@@ -70,7 +72,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "cli": (
         *(*LEAVES, "images", "metrics", "models", "data", "output", "captioning", "explain"),
         *("evaluation", "training", "hub", "registry", "doctor", "reviews", "review_page"),
-        "applying",
+        *("applying", "alt_text"),
     ),
     "_build": (*LEAVES, "metrics", "models", "data", "captioning", "hub", "cli"),
     # The package itself names its public classes for type checkers; `__main__` runs the app.

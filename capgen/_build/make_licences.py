@@ -38,6 +38,12 @@ SHIPPED = (
         "Princeton University; made by `capgen._build.make_wordnet`, `make_nouns` and "
         "`make_imagenet_nouns`",
     ),
+    (
+        "models/onnx/backbones/*",
+        "graphs of EfficientNet-Lite's backbones, without weights",
+        "MIT",
+        "capgen; made by `capgen._build.make_backbones`",
+    ),
     ("training/concepts/*.txt", "lists of nouns", "MIT", "capgen"),
     ("training/plan/recipes/*.toml", "training recipes", "MIT", "capgen"),
     ("pages/templates/*", "templates, style and script of HTML pages", "MIT", "capgen"),

@@ -28,6 +28,7 @@ class Applied:
         problems: One line for each thing that went wrong, with its hint.
         repeated: Whether the same image has another record, whose caption was written instead.
         kept: Whether it is written nowhere, because what is there stays.
+        already: Whether it was before wherever else than in a file it is to be.
         thumbnail: A small WebP of the image, if it was asked for and could be made.
     """
 
@@ -36,6 +37,7 @@ class Applied:
     problems: tuple[tuple[str, str], ...] = ()
     repeated: bool = False
     kept: bool = False
+    already: bool = False
     thumbnail: bytes | None = None
 
 
@@ -102,15 +104,23 @@ def _apply(record: Caption, locator: Locator, places: Places) -> Applied:
 def _write(record: Caption, located: Located, places: Places, small: bytes | None) -> Applied:
     written: Record = record
     problems: list[str] = []
-    kept = False
+    kept = already = False
     assert located.file is not None
     if places.beside is not None:
         wrote = places.beside.write(written, located.file, printable(located.file))
         written = wrote.record
         problems += wrote.problems.values()
         kept = not (wrote.written or places.images or problems)
+        already = wrote.already and not places.images
     told = tuple((problem, "") for problem in problems)
-    return Applied(record=written, image=located.file, problems=told, kept=kept, thumbnail=small)
+    return Applied(
+        record=written,
+        image=located.file,
+        problems=told,
+        kept=kept,
+        already=already,
+        thumbnail=small,
+    )
 
 
 def _winners(records: Sequence[Record], locator: Locator) -> dict[int, int]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path, PurePath, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
@@ -15,8 +15,8 @@ from capgen.addresses import is_url
 from capgen.captioning.prompts import one_spaced
 from capgen.images.metadata import facts
 
-# Placeholders that depend on the name of an image; the others depend on its bytes alone.
-OF_NAME = ("file", "folder")
+# Placeholders that depend on the bytes of an image alone; the others depend on its name.
+OF_METADATA = frozenset(("date", "caption", "tags", "place"))
 # Characters of a value.
 LONGEST = 500
 # What the marks of chat templates begin with, as in <|im_start|>, <image>, [INST] and ◁think▷.
@@ -24,7 +24,10 @@ _MARK_BEGINS = re.compile("[<\uff1c\\[\uff3b◁]")
 
 
 def placeholder_values(
-    path: str | None, data: bytes | None, wanted: Collection[str]
+    path: str | None,
+    data: bytes | None,
+    wanted: Collection[str],
+    context: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Return the values of placeholders for an image; those without a value are left out.
 
@@ -32,9 +35,10 @@ def placeholder_values(
         path: Its name in records, or None.
         data: Its file's bytes, or None for an image in memory.
         wanted: Names of placeholders. The metadata is only read if one of them needs it.
+        context: Values that neither has: see `capgen.captioning.prompts.Prompt`.
     """
     values = {} if path is None else _of_name(path)
-    if data is not None and not set(wanted) <= set(OF_NAME):
+    if data is not None and not OF_METADATA.isdisjoint(wanted):
         blocks = facts.read_blocks(data)
         values |= {
             "date": facts.date(blocks),
@@ -42,6 +46,7 @@ def placeholder_values(
             "tags": ", ".join(facts.keywords(blocks)),
             "place": ", ".join(facts.place(blocks)),
         }
+    values |= context or {}
     lines = {name: _one_line(text) for name, text in values.items() if name in wanted}
     return {name: text for name, text in lines.items() if text}
 
@@ -55,9 +60,12 @@ def without_marks(text: str) -> str:
     return _MARK_BEGINS.sub(r"\g<0> ", text)
 
 
-def name_key(path: str | None, wanted: Collection[str]) -> str:
-    """Return what placeholders take from an image's name; empty if they take nothing."""
-    values = placeholder_values(path, None, [name for name in OF_NAME if name in wanted])
+def name_key(
+    path: str | None, wanted: Collection[str], context: Mapping[str, str] | None = None
+) -> str:
+    """Return what placeholders take from an image's name and context; empty if nothing."""
+    named = [name for name in wanted if name not in OF_METADATA]
+    values = placeholder_values(path, None, named, context)
     return "\0".join(f"{name}={value}" for name, value in sorted(values.items()))
 
 

@@ -6,13 +6,15 @@ import hashlib
 import os
 from dataclasses import replace
 
+from PIL import Image
+
 from capgen.captioning.prepare import Prepared, failure_of
 from capgen.captioning.prompting import Prompting
 from capgen.captioning.runtimes.base import Runtime
 from capgen.config import ImageLimits
 from capgen.errors import ImageError
 from capgen.images.decoders import printable
-from capgen.images.load import ImageSource, load_image, read_file
+from capgen.images.load import MODEL_MARGIN, ImageSource, load_image, read_file
 from capgen.images.thumbnails import thumbnail as make_thumbnail
 from capgen.records import CaptionFailure
 
@@ -38,7 +40,9 @@ def prepare_image(
         if isinstance(image, bytes) and sha256 is None:
             sha256 = hashlib.sha256(image).hexdigest()
         prompt, start = prompting.of_image(path, image)
-        loaded = load_image(image, limits=limits, name=name, size_hint=runtime.size_hint)
+        loaded = load_image(
+            image, limits=limits, name=name, size_hint=runtime.size_hint, margin=MODEL_MARGIN
+        )
         return Prepared(
             path=path,
             width=loaded.width,
@@ -46,8 +50,15 @@ def prepare_image(
             input=runtime.prepare(loaded.image, prompt, start),
             sha256=sha256,
             thumbnail=make_thumbnail(loaded.image) if thumbnail else None,
-            image=loaded.image if keep_image else None,
+            image=_to_show(runtime, image, limits, name) if keep_image else None,
             prompt=prompt or None,
         )
     except (ImageError, MemoryError) as error:
         return replace(failure_of(error, path), sha256=sha256)
+
+
+def _to_show(
+    runtime: Runtime, image: ImageSource, limits: ImageLimits, name: str | None
+) -> Image.Image:
+    """Return an image for people to see: a large JPEG is decoded small for the model."""
+    return load_image(image, limits=limits, name=name, size_hint=runtime.size_hint).image

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from capgen.captioning.prepare import Prepared
@@ -14,7 +14,7 @@ from capgen.config.templates import fill, placeholders
 from capgen.errors import UsageError
 from capgen.images.decoders import printable
 from capgen.images.load import ImageSource
-from capgen.records import CaptionFailure
+from capgen.records import Caption, CaptionFailure, Record
 
 # An image, and notes on what it is asked.
 Noted = tuple[Prepared, tuple[str, ...]]
@@ -65,7 +65,7 @@ class Prompting:
             from capgen.captioning.placeholders import placeholder_values, without_marks
 
             data = image if isinstance(image, bytes) else None
-            values = placeholder_values(path, data, self.placeholders)
+            values = placeholder_values(path, data, self.placeholders, self._context(path))
             if self.runtime.answers:
                 values = {name: without_marks(text) for name, text in values.items()}
         return fill(self._text, values), fill(self.prompt.start_with, values)
@@ -76,7 +76,19 @@ class Prompting:
             return ""
         from capgen.captioning.placeholders import name_key
 
-        return name_key(path, self.placeholders)
+        return name_key(path, self.placeholders, self._context(path))
+
+    def is_outdated(self, record: Record) -> bool:
+        """Whether the image of a record would be asked something else now: its page changed."""
+        if not self.prompt.context or not isinstance(record, Caption):
+            return False
+        from capgen.captioning.placeholders import OF_METADATA
+
+        of_content = not OF_METADATA.isdisjoint(self.placeholders)
+        return not of_content and (record.prompt or "") != self.of_image(record.path, b"")[0]
+
+    def _context(self, path: str | None) -> Mapping[str, str]:
+        return {} if path is None else self.prompt.context.get(path, {})
 
     def check(self, settings: DecodeSettings) -> tuple[str, ...]:
         """Check what is the same for all images; return notes on it.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from capgen.config.named_prompts import is_prompt_name, own_prompts
 from capgen.config.prompts import NAMED_PROMPTS, PromptOptions
@@ -20,12 +21,15 @@ class Prompt:
             asked for: the model's default.
         system: The system message, or "".
         start_with: The words that the caption or answer begins with, or "".
+        context: Name of an image → values of placeholders that neither the name nor the file
+            gives, as the page that shows the image does.
     """
 
     name: str = ""
     text: str = ""
     system: str = ""
     start_with: str = ""
+    context: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def given(self) -> bool:
@@ -33,8 +37,10 @@ class Prompt:
         return bool(self.text or self.system or self.start_with)
 
 
-def resolve_prompt(options: PromptOptions) -> Prompt:
-    """Return the prompt that options ask for.
+def resolve_prompt(
+    options: PromptOptions, context: Mapping[str, Mapping[str, str]] | None = None
+) -> Prompt:
+    """Return the prompt that options ask for, about images with a context (see `Prompt`).
 
     The user's own prompts, in their settings file, come before capgen's.
 
@@ -44,11 +50,11 @@ def resolve_prompt(options: PromptOptions) -> Prompt:
     asked, system = options.prompt or "", options.system or ""
     start = one_spaced(options.start_with or "")
     if not is_prompt_name(asked):
-        return Prompt("", asked, system, start)
+        return Prompt("", asked, system, start, context or {})
     own = own_prompts(config_file())
     if asked in NAMED_PROMPTS and asked not in own:
-        return Prompt(asked, NAMED_PROMPTS[asked], system, start)
-    return Prompt("", own.get(asked, asked), system, start)
+        return Prompt(asked, NAMED_PROMPTS[asked], system, start, context or {})
+    return Prompt("", own.get(asked, asked), system, start, context or {})
 
 
 def one_spaced(text: str) -> str:

@@ -30,6 +30,7 @@ HOMES = {
     "train": "capgen.cli.train.command",
     "eval": "capgen.cli.eval.command",
     "calibrate": "capgen.cli.calibrate",
+    "alt": "capgen.cli.alt.command",
     "data": "capgen.cli.data.command",
     "models": "capgen.cli.models.command",
     "config": "capgen.cli.config",

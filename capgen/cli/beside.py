@@ -32,7 +32,7 @@ def summarise(console: Console, beside: BesideWriters) -> None:
         what = "captions and tags" if beside.tags.tags else "captions"
         changed = beside.metadata.changed
         number = f"{changed:,} image{'' if changed == 1 else 's'}"
-        console.note(f"{what} {verb} into {number}{only}")
+        console.note(f"{what} {verb} into {number}{already_there(beside.metadata.already)}{only}")
         if beside.metadata.kept:
             many = _keep(beside.metadata.kept, "image")
             option = "--on-description append or replace"
@@ -40,6 +40,11 @@ def summarise(console: Console, beside: BesideWriters) -> None:
     if beside.kept + beside.passed_over:
         many = _keep(beside.kept + beside.passed_over, "sidecar")
         console.note(f"{many} what is there: --on-existing append or overwrite changes that")
+
+
+def already_there(count: int) -> str:
+    """Return the end of a line about what was written: how many needed nothing."""
+    return f"; {count:,} already there" if count else ""
 
 
 def _keep(count: int, what: str) -> str:

@@ -6,7 +6,9 @@ import getpass
 import os
 import shlex
 import sys
+from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Annotated
@@ -37,6 +39,7 @@ from capgen.paths import is_folder
 
 if TYPE_CHECKING:
     from capgen.review_page.app import Reviewing
+    from capgen.review_page.items import Items
     from capgen.review_page.session import ReviewSession
 
 EXAMPLES = examples(
@@ -90,12 +93,7 @@ def review_command(
     not changed. Ctrl-C ends the review; the same command goes on with it.
     """
     from capgen.cli.caption.folder import caption_folder
-    from capgen.review_page.app import Reviewing
     from capgen.review_page.items import read_items
-    from capgen.review_page.model import ReviewModel
-    from capgen.review_page.session import ReviewSession
-    from capgen.reviews.journal import ReviewJournal, reviews_path
-    from capgen.reviews.places import ImagePlaces
 
     console = Console()
     for note in unused_notes(context, "review"):
@@ -107,12 +105,50 @@ def review_command(
     chosen = model if folder is not None or _is_named(context, "model", "endpoint") else None
     if chosen is not None:
         confirm_sending(chosen)
-    if folder is None:
-        items = read_items(records)
-    with closing(ReviewJournal(reviews_path(records))) as journal:
+    items = None if folder is not None else read_items(records)
+
+    def caption() -> None:
         if folder is not None:
             caption_folder(console, folder, records, model, inputs, limits)
-            items = read_items(records)
+
+    session = review_records(
+        console, records, page, ReviewJob(limits=limits, model=chosen, items=items, before=caption)
+    )
+    tell_next(console, session, records)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReviewJob:
+    """What a review needs besides the records.
+
+    Attributes:
+        limits: The largest image to show.
+        model: What shows where the model looked, and other captions; None loads the one that
+            records name.
+        items: The records, if they are read already.
+        before: Called once nobody else can review these records.
+    """
+
+    limits: ImageLimits
+    model: ModelOptions | None = None
+    items: Items | None = None
+    before: Callable[[], None] = lambda: None
+
+
+def review_records(
+    console: Console, records: Path, page: ReviewOptions, job: ReviewJob
+) -> ReviewSession:
+    """Review records in the browser until the user ends it, and tell what was decided."""
+    from capgen.review_page.app import Reviewing
+    from capgen.review_page.items import read_items
+    from capgen.review_page.model import ReviewModel
+    from capgen.review_page.session import ReviewSession
+    from capgen.reviews.journal import ReviewJournal, reviews_path
+    from capgen.reviews.places import ImagePlaces
+
+    with closing(ReviewJournal(reviews_path(records))) as journal:
+        job.before()
+        items = job.items or read_items(records)
         places = ImagePlaces([Path.cwd(), records.parent])
         missing = places.missing(item.key.path for item in items.by_id.values())
         gone = [number for number, lost in zip(items.by_id, missing, strict=True) if lost]
@@ -121,12 +157,13 @@ def review_command(
         review = Reviewing(
             session=session,
             places=places,
-            limits=limits,
-            model=ReviewModel(chosen, limits),
+            limits=job.limits,
+            model=ReviewModel(job.model, job.limits),
             records=records,
         )
         _serve(console, review, page)
-        _tell_result(console, session, records)
+        _tell_result(console, session)
+    return session
 
 
 def default_output(folder: Path) -> Path:
@@ -210,7 +247,7 @@ def _tell_problems(console: Console, session: ReviewSession, gone: list[int]) ->
     )
 
 
-def _tell_result(console: Console, session: ReviewSession, records: Path) -> None:
+def _tell_result(console: Console, session: ReviewSession) -> None:
     counts = session.counts()
     left = counts.pop("left")
     done = sum(counts.values())
@@ -223,9 +260,14 @@ def _tell_result(console: Console, session: ReviewSession, records: Path) -> Non
             f"the confidence of those left is {median(sure):.2f} in the median, "
             f"and below 0.5 for {doubtful:,}"
         )
+
+
+def tell_next(console: Console, session: ReviewSession, records: Path) -> None:
+    """Tell what to do after a review."""
+    counts = session.counts()
     if counts["accepted"] or counts["edited"]:
         console.note(f"next: capgen apply {shlex.quote(str(records))} --write-metadata")
-    if left:
+    if counts["left"]:
         console.note("the same command goes on with the review")
 
 

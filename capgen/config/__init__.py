@@ -7,6 +7,7 @@ ranges and help from the fields' metadata.
 from __future__ import annotations
 
 from capgen.config.accepting import AcceptConfig
+from capgen.config.alt_text import AltCheckOptions, AltFillOptions, SiteOptions
 from capgen.config.applying import ApplyOptions
 from capgen.config.commands import COMMANDS, OWN
 from capgen.config.decoding import (
@@ -64,6 +65,8 @@ __all__ = [
     "OWN",
     "TRAIN_PRESETS",
     "AcceptConfig",
+    "AltCheckOptions",
+    "AltFillOptions",
     "ApplyOptions",
     "BatchOptions",
     "CalibrateConfig",
@@ -81,6 +84,7 @@ __all__ = [
     "ModelOptions",
     "PromptOptions",
     "ReviewOptions",
+    "SiteOptions",
     "TagOptions",
     "TrainConfig",
     "WordOptions",

@@ -8,6 +8,7 @@ name, except those in `OWN`.
 from __future__ import annotations
 
 from capgen.config.accepting import AcceptConfig
+from capgen.config.alt_text import AltCheckOptions, AltFillOptions, SiteOptions
 from capgen.config.decoding import DecodeOptions
 from capgen.config.evaluation import CalibrateConfig, EvalConfig
 from capgen.config.inputs import BatchOptions, CsvOptions, ImageLimits, InputOptions
@@ -30,6 +31,12 @@ COMMANDS: dict[str, tuple[type, ...]] = {
     "calibrate": (ModelOptions, DecodeOptions, CalibrateConfig),
     "review": (ModelOptions, ReviewOptions, InputOptions, ImageLimits),
     "accept": (AcceptConfig,),
+    "alt.scan": (SiteOptions,),
+    "alt.fill": (
+        *(ModelOptions, DecodeOptions, BatchOptions, ImageLimits, SiteOptions, AltFillOptions),
+        ReviewOptions,
+    ),
+    "alt.check": (SiteOptions, AltCheckOptions),
     "models.compare": (ModelOptions, DecodeOptions, EvalConfig),
     "models.test": (ModelOptions,),
 }

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from capgen.config.edits import EditOptions, edits_of
 from capgen.config.fields import _is_number, check_ranges, flag_name, setting
-from capgen.config.lengths import LengthOptions, lengths_of
+from capgen.config.lengths import LENGTH_HINTS, LengthOptions, lengths_of
 from capgen.config.words import WordOptions, without_spare_spaces
 from capgen.errors import ModelError, UsageError
 
@@ -102,7 +102,7 @@ class DecodeOptions(LengthOptions, WordOptions, EditOptions):
     )
 
     def __post_init__(self) -> None:
-        check_ranges(self)
+        check_ranges(self, too_low=LENGTH_HINTS)
         WordOptions.__post_init__(self)
         EditOptions.__post_init__(self)
         for name in ("num_captions", "beams", "temperature", "top_k", "top_p"):

@@ -8,7 +8,7 @@ import math
 import numbers
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -73,8 +73,12 @@ def _short(number: float | None) -> str | None:
     return f"{number:g}" if isinstance(number, float) else str(number)
 
 
-def check_ranges(config: Any) -> None:
+def check_ranges(config: Any, too_low: Mapping[str, str] | None = None) -> None:
     """Check each field of a settings object against its declared range.
+
+    Args:
+        config: The settings.
+        too_low: Hints for fields that are below their range.
 
     Raises:
         UsageError: Naming the flag, the value and the range.
@@ -95,7 +99,11 @@ def check_ranges(config: Any) -> None:
         if "float" not in str(field.type) and not isinstance(value, numbers.Integral):
             raise UsageError(f"{flag_name(field.name)} is {value!r}; it must be a whole number")
         if (low is not None and value < low) or (high is not None and value > high):
-            raise UsageError(f"{flag_name(field.name)} is {value}; it must be {_range(low, high)}")
+            below = low is not None and value < low
+            raise UsageError(
+                f"{flag_name(field.name)} is {value}; it must be {_range(low, high)}",
+                hint=(too_low or {}).get(field.name, "") if below else "",
+            )
 
 
 def parse_setting(config_class: Any, name: str, text: str) -> Any:

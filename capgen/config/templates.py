@@ -18,6 +18,9 @@ PLACEHOLDERS = {
     "caption": "the description in its metadata",
     "tags": "the keywords in its metadata",
     "place": "city, state and country in its metadata",
+    "heading": "the heading above it on its page, with `capgen alt fill`",
+    "paragraph": "the text beside it on its page, with `capgen alt fill`",
+    "page": "both of these as a sentence, with `capgen alt fill`",
 }
 _PART = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _SPACES = re.compile(r"[ \t]{2,}")

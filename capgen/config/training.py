@@ -6,7 +6,7 @@ import dataclasses
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from capgen.addresses import is_url, without_credentials
 from capgen.config.endpoint import KEY_VARIABLE
@@ -21,6 +21,7 @@ from capgen.config.training_groups import (
     Teachers,
     TrainedModel,
 )
+from capgen.config.training_keywords import TrainKeywords
 from capgen.config.training_run_groups import Machine, Tracking, ValidationSettings
 from capgen.errors import UsageError, did_you_mean
 
@@ -169,7 +170,7 @@ def _built_in(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def train_config(preset: str | None = None, **settings: Any) -> TrainConfig:
+def train_config(preset: str | None = None, **settings: Unpack[TrainKeywords]) -> TrainConfig:
     """Return the settings of a preset and an objective, overridden by those given.
 
     Args:
@@ -177,8 +178,14 @@ def train_config(preset: str | None = None, **settings: Any) -> TrainConfig:
         settings: Fields of `TrainConfig`.
 
     Raises:
-        UsageError: There is no such preset, or a value is not accepted.
+        UsageError: There is no such preset or setting, or a value is not accepted.
     """
+    known_names = {field.name for field in dataclasses.fields(TrainConfig)}
+    for setting in settings:
+        if setting not in known_names:
+            raise UsageError(
+                f"Unknown setting '{setting}'", hint=did_you_mean(setting, known_names)
+            )
     name = preset if preset is not None else TrainConfig.preset
     objective = settings.get("objective", TrainConfig.objective)
     own = preset_settings(name, init=settings.get("init") is not None)

@@ -25,8 +25,9 @@ from capgen.tables.rows import read_table
 
 SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt")
 FORMS_HINT = (
-    'Use a JSON list of {"image_id": …, "caption": …}, a JSON object of image → caption, JSON '
-    "Lines, a CSV or TSV with the columns image_id and caption, or lines of image, tab, caption."
+    'Use JSON such as [{"image_id": "dog.jpg", "caption": "a dog runs"}] or '
+    '{"dog.jpg": "a dog runs"}, JSON Lines, a CSV or TSV with the columns image_id and caption, '
+    "or lines of image, tab, caption."
 )
 _JSON_LINES = (".jsonl", ".ndjson")
 # What files call the image of an entry, the likeliest first. In COCO results `id` may also be the
@@ -122,7 +123,7 @@ def _entry(item: Any, number: int, path: Path, keys: Sequence[str]) -> Entry:
     if image is None:
         raise DataError(
             f"{path}: entry {number} does not say which image it is of",
-            hint=f"Name it with image_id, or another of: {', '.join(IMAGE_KEYS[1:])}.",
+            hint=f"Name it with image_id, image, file_name or the like. {FORMS_HINT}",
         )
     place = f"entry {number}"
     found = [item[key] for key in keys if item.get(key) is not None]
@@ -134,7 +135,7 @@ def _entry(item: Any, number: int, path: Path, keys: Sequence[str]) -> Entry:
     if texts is None:
         raise DataError(
             f"{path}: the caption in {place} ({image}) is missing or not a string",
-            hint='Leave it as "" if there is none: it is scored as an empty caption.',
+            hint=f'Leave it as "" if there is none: it is scored as an empty caption. {FORMS_HINT}',
         )
     return Entry(image=image, captions=tuple(texts), place=place)
 

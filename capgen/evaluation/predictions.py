@@ -50,11 +50,11 @@ class Predictions:
 
         Raises:
             MetricError: An image has two captions or none, or is not in the split. Images of
-                the split beyond the limit are ignored.
+                the split beyond the limit are ignored, and so are failures of any others.
         """
         names = [name for name, _ in (*self.captions, *self.failures)]
         ids = {name: image_id for name in names if (image_id := data.find(name)) is not None}
-        unknown = [name for name in names if name not in ids]
+        unknown = [name for name, _ in self.captions if name not in ids]
         if self.numbered != data.numbered:
             bare, other = (self.name, data.name) if self.numbered else (data.name, self.name)
             raise MetricError(
@@ -70,7 +70,8 @@ class Predictions:
         outcomes: dict[str, str | CaptionFailure] = {}
         outcomes |= unique_captions((ids[name], caption) for name, caption in self.captions)
         for name, failure in self.failures:
-            outcomes.setdefault(ids[name], failure)
+            if name in ids:  # a run over a folder may have failed at what nobody described
+                outcomes.setdefault(ids[name], failure)
         missing = [image_id for image_id in data.by_id if image_id not in outcomes]
         if missing:
             raise MetricError(

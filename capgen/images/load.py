@@ -6,6 +6,7 @@ trying all classes; metadata is not unpacked.
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 from dataclasses import dataclass
@@ -22,13 +23,18 @@ from capgen.images.decoders import out_of_memory, pillow_allowing, printable, re
 from capgen.images.headers import is_cut_short
 from capgen.images.opening import check_bytes, check_pixels, open_image
 from capgen.images.orientation import exif_orientation
+from capgen.images.progressive import for_an_eighth
 from capgen.images.to_rgb import ConversionError, from_array, to_rgb, upright
 from capgen.paths import is_folder
 
 ImageSource = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]
 
-# A decoded JPEG stays at least this many times the size of the model's input, for a clean resize.
-_DRAFT_MARGIN = 2
+# How many times the size asked for a decoded JPEG has at least. For models, libjpeg may do most of
+# the shrinking, by averages over blocks: captions change as seldom as between two sizes of a photo
+# (docs/benchmarks.md). For the eye, the filter of the resize gets more to do, as in Pillow's own
+# thumbnails.
+MODEL_MARGIN = 1.25
+VIEWING_MARGIN = 2.0
 
 DEFAULT_LIMITS = ImageLimits()
 
@@ -61,6 +67,7 @@ def load_image(
     limits: ImageLimits = DEFAULT_LIMITS,
     name: str | None = None,
     size_hint: tuple[int, int] | None = None,
+    margin: float = VIEWING_MARGIN,
 ) -> LoadedImage:
     """Decode one image: JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, or HEIC with pillow_heif.
 
@@ -72,18 +79,22 @@ def load_image(
             or an array (see `capgen.images.to_rgb.from_array`).
         limits: The largest image to decode.
         name: The image's name in messages; by default the path, if there is one.
-        size_hint: (width, height) of the model's input. Much larger JPEGs are decoded at 1/2,
-            1/4 or 1/8 of their size, but never below twice the hint.
+        size_hint: (width, height) that the image will have in the end. Much larger JPEGs are
+            decoded at 1/2, 1/4 or 1/8 of their size, but never below `margin` times the hint.
+        margin: `MODEL_MARGIN` for the input of models, or `VIEWING_MARGIN`.
 
     Raises:
         ImageError: The image cannot be loaded; `code` says why.
     """
+    least = None
+    if size_hint is not None:
+        least = math.ceil(margin * size_hint[0]), math.ceil(margin * size_hint[1])
     if isinstance(source, str | os.PathLike):
         path = os.fspath(source)
         name = name or printable(path) or "''"
-        return _decode(read_file(path, name, limits), name, limits, size_hint)
+        return _decode(read_file(path, name, limits), name, limits, least)
     if isinstance(source, bytes):
-        return _decode(source, name or "image in memory", limits, size_hint)
+        return _decode(source, name or "image in memory", limits, least)
     name = name or "image in memory"
     if isinstance(source, Image.Image):
         return _from_pil(source, name, limits)
@@ -130,8 +141,9 @@ def read_file(path: str, name: str, limits: ImageLimits) -> bytes:
 
 
 def _decode(
-    data: bytes, name: str, limits: ImageLimits, size_hint: tuple[int, int] | None
+    data: bytes, name: str, limits: ImageLimits, least: tuple[int, int] | None
 ) -> LoadedImage:
+    """Decode a file; JPEGs at a scale that leaves `least` (width, height) as displayed."""
     image = open_image(data, name, limits)
     file_format = str(image.format)
     hint = ""
@@ -139,24 +151,28 @@ def _decode(
         hint = "Use --accept-truncated to caption what there is of it."
     elif file_format == "JPEG" and is_cut_short("JPEG", data):
         # libjpeg fills what is missing with grey once it meets the end marker.
-        image = open_image(data + _JPEG_END, name, limits)
+        data += _JPEG_END
+        image = open_image(data, name, limits)
     full = image.size
-    drafted = _draft_size(image, size_hint)
+    if file_format != "JPEG":
+        least = None
+    elif least is not None:
+        least = least[::-1] if _orientation(image) >= 5 else least
+        if image.info.get("progressive") and _scale(full, least) == 8:
+            image = open_image(for_an_eighth(data), name, limits)
     with pillow_allowing(full):
         with reporting(name, file_format, data, truncated_hint=hint):
-            if drafted is not None:
-                image.draft(None, drafted)
+            if least is not None:
+                image.draft(None, least)
             size = image.size
             image.load()
         return _finish(image, name, None if size == full else full)
 
 
-def _draft_size(image: Image.Image, size_hint: tuple[int, int] | None) -> tuple[int, int] | None:
-    """Return the smallest (width, height) that a faster decoding may have, or None."""
-    if size_hint is None or image.format != "JPEG":
-        return None
-    width, height = (_DRAFT_MARGIN * edge for edge in size_hint)
-    return (height, width) if _orientation(image) >= 5 else (width, height)
+def _scale(full: tuple[int, int], least: tuple[int, int]) -> int:
+    """Return the largest 1, 2, 4 or 8 by which Pillow's `draft` may divide a size."""
+    times = min(full[0] // least[0], full[1] // least[1])
+    return next((scale for scale in (8, 4, 2) if times >= scale), 1)
 
 
 def _from_pil(source: Image.Image, name: str, limits: ImageLimits) -> LoadedImage:

@@ -15,8 +15,9 @@ from capgen.errors import ImageError
 from capgen.images.camera_raw import is_camera_raw
 from capgen.images.decoders import decodable_format, decoder_class, pillow_allowing, reporting
 from capgen.images.headers import canvas_size
+from capgen.images.jpeg_structure import jpeg_exif
 from capgen.images.orientation import exif_of, exif_orientation, orientation_beside_exif
-from capgen.images.structure import excess, jpeg_exif, without_metadata
+from capgen.images.structure import excess, without_metadata
 
 
 def open_image(data: bytes, name: str, limits: ImageLimits) -> Image.Image:

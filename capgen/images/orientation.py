@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 
 from capgen.images.headers import png_chunks
-from capgen.images.structure import jpeg_app1
+from capgen.images.jpeg_structure import jpeg_app1
 
 _TAG = 0x0112
 _XMP_SEGMENT = b"http://ns.adobe.com/xap/1.0/\0"

@@ -6,17 +6,13 @@ TIFF whose tags all point to the same megabytes. Nothing here raises, whatever t
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Iterator
 from itertools import accumulate, islice
 
 from capgen.images.headers import png_chunks
+from capgen.images.jpeg_structure import jpeg_excess, jpeg_metadata
 
-# libtiff's limit for JPEGs within TIFFs. Encoders write about ten scans.
-MOST_SCANS = 100
-# Images have dozens of segments, or hundreds with a depth map or a long XMP packet.
-_MOST_SEGMENTS = 10_000
 # Encoders write chunks of 8 KB and more; a GIF's blocks have at most 255 bytes.
 _MOST_CHUNKS = 1_000_000
 _MOST_BLOCKS = 100_000
@@ -29,16 +25,7 @@ _MOST_TILE_PIXELS = 1 << 26
 _SHARED_TAG_BYTES = 1 << 20
 # Pillow unpacks these in Python, a run or a pixel at a time.
 _MOST_RLE_PIXELS = 1 << 24
-# Pillow also reads meaningless bytes between segments in Python.
-_MOST_PADDING = 1 << 20
-
-_SOS, _COM, _APP0, _APP1, _APP14, _APP15 = 0xDA, 0xFE, 0xE0, 0xE1, 0xEE, 0xEF
-_EXIF = b"Exif\0\0"
-_MARKER = re.compile(rb"\xff([^\x00\xff])")
-# The same among compressed pixels, which may have millions of restart markers.
-_MARKER_IN_SCAN = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
-# Markers followed by a length: frames, tables, scans, application data, comments.
-_WITH_LENGTH = {*range(0xC0, 0xD0), *range(0xDA, 0xDE), *range(_APP0, _APP15 + 1), _COM} - {0xC8}
+_MOST_SPARE_BYTES = 1 << 20
 
 # What a PNG needs to be shown. Pillow would unpack the rest (texts, profiles, animation), which
 # may be compressed to any degree.
@@ -54,7 +41,7 @@ _BMP_RLE = (1, 2)
 
 def excess(file_format: str, data: bytes) -> str:
     """Return what a file has too much of to be decoded in reasonable time and memory, or ""."""
-    checks = {"JPEG": _jpeg_excess, "TIFF": _tiff_excess, "BMP": _bmp_excess}
+    checks = {"JPEG": jpeg_excess, "TIFF": _tiff_excess, "BMP": _bmp_excess}
     check = (checks | {"PNG": _png_excess, "GIF": _gif_excess}).get(file_format)
     return "" if check is None else check(data)
 
@@ -62,23 +49,11 @@ def excess(file_format: str, data: bytes) -> str:
 def without_metadata(file_format: str, data: bytes) -> bytes:
     """Return a JPEG, PNG or GIF without the parts that its image does not need.
 
-    An animated PNG becomes a still image. JPEGs also lose their EXIF data (see `jpeg_exif`),
-    which Pillow would unpack.
+    An animated PNG becomes a still image. JPEGs also lose their EXIF data (see
+    `capgen.images.jpeg_structure.jpeg_exif`), which Pillow would unpack.
     """
-    metadata = {"JPEG": _jpeg_metadata, "PNG": _png_metadata, "GIF": _gif_metadata}.get(file_format)
+    metadata = {"JPEG": jpeg_metadata, "PNG": _png_metadata, "GIF": _gif_metadata}.get(file_format)
     return data if metadata is None else _without(data, metadata(data))
-
-
-def jpeg_exif(data: bytes) -> bytes:
-    r"""Return the EXIF data of a JPEG with its `Exif\0\0`, or b""."""
-    return next((part for part in jpeg_app1(data) if part.startswith(_EXIF)), b"")
-
-
-def jpeg_app1(data: bytes) -> Iterator[bytes]:
-    """Yield the APP1 segments of a JPEG, which hold its EXIF data and its XMP."""
-    for marker, start, end in _jpeg_segments(data):
-        if marker == _APP1:
-            yield data[start + 4 : end]
 
 
 def _longer(items: Iterator[object], most: int) -> bool:
@@ -104,63 +79,6 @@ def _png_metadata(data: bytes) -> Iterator[tuple[int, int]]:
             yield start, end
         if kind == b"IEND" and end < len(data):
             yield end, len(data)
-
-
-def _jpeg_metadata(data: bytes) -> Iterator[tuple[int, int]]:
-    place = 2
-    for marker, start, end in _jpeg_segments(data):
-        # JFIF and Adobe's segment (APP0, APP14) say how colours are stored.
-        if marker == _COM or (_APP1 <= marker <= _APP15 and marker != _APP14):
-            yield place, end
-        elif start > place:  # padding
-            yield place, start
-        place = end
-
-
-def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield (marker, start, end) of each segment with a length, up to the first scan."""
-    place = 2
-    while found := _MARKER.search(data, place):
-        marker, place = found[1][0], found.end()
-        if marker in _WITH_LENGTH:
-            length = max(2, int.from_bytes(data[place : place + 2], "big"))
-            if place + length > len(data):
-                return
-            yield marker, found.start(), place + length
-            if marker == _SOS:
-                return
-            place += length
-
-
-def _jpeg_excess(data: bytes) -> str:
-    segments = list(islice(_jpeg_segments(data), _MOST_SEGMENTS + 1))
-    if len(segments) > _MOST_SEGMENTS:
-        return f"more than {_MOST_SEGMENTS:,} segments before its pixels"
-    ends = [2, *(end for _, _, end in segments)]
-    starts = [start for _, start, _ in segments]
-    if not segments or segments[-1][0] != _SOS:
-        starts.append(len(data))
-    padding = sum(max(0, start - end) for start, end in zip(starts, ends, strict=False))
-    if padding > _MOST_PADDING:
-        return f"{padding:,} bytes between its segments"
-    # Counting bytes is fast and gives an upper bound, as thumbnails have scans too.
-    start_of_scan = bytes((0xFF, _SOS))
-    if data.count(start_of_scan) > MOST_SCANS and _longer(_jpeg_scans(data), MOST_SCANS):
-        return f"more than {MOST_SCANS} scans"
-    return ""
-
-
-def _jpeg_scans(data: bytes) -> Iterator[int]:
-    """Yield the offset of each scan of the first image; like libjpeg, skip unknown markers."""
-    place = 2
-    while found := _MARKER_IN_SCAN.search(data, place):
-        marker, place = found[1][0], found.end()
-        if marker == 0xD9:  # the end of the image
-            return
-        if marker == _SOS:
-            yield found.start()
-        if marker in _WITH_LENGTH:
-            place += int.from_bytes(data[place : place + 2], "big")
 
 
 def _gif_excess(data: bytes) -> str:
@@ -206,7 +124,7 @@ def _bmp_excess(data: bytes) -> str:
     if pixels > _MOST_RLE_PIXELS:
         return f"{pixels:,} run-length encoded pixels"
     # At most one run per pixel and one end per line.
-    if len(data) > 2 * (pixels + abs(height)) + _MOST_PADDING:
+    if len(data) > 2 * (pixels + abs(height)) + _MOST_SPARE_BYTES:
         return "more data than its pixels need"
     return ""
 

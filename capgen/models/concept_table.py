@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -55,7 +56,7 @@ class ConceptTable:
     prior: Floats
     related: tuple[tuple[int, ...], ...] = ()
 
-    @property
+    @cached_property
     def ended_by(self) -> tuple[tuple[int, ...], ...]:
         """For each concept the tokens that say it or a related one."""
         if not self.related:

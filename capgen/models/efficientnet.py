@@ -170,10 +170,16 @@ class Block(nn.Module):
 
 
 class Backbone(nn.Module):
-    """EfficientNet-Lite without its classifier."""
+    """EfficientNet-Lite without its classifier.
 
-    def __init__(self, width: float, depth: float) -> None:
+    Args:
+        variant: `lite0`, `lite1` or `lite2`.
+    """
+
+    def __init__(self, variant: str) -> None:
         super().__init__()
+        self.variant = variant
+        width, depth = VARIANTS[variant]
         self._conv_stem = SameConv(3, STEM_CHANNELS, 3, stride=2)
         self._bn0 = BatchNorm(STEM_CHANNELS)
         self._blocks = nn.ModuleList(_blocks(width, depth))
@@ -293,7 +299,7 @@ class EfficientNetLiteModel(PreTrainedModel):
 
     def __init__(self, config: EfficientNetLiteConfig) -> None:
         super().__init__(config)
-        self.backbone = Backbone(*VARIANTS[config.variant])
+        self.backbone = Backbone(config.variant)
         self.neck = Neck(config)
         if config.num_concepts:
             self.concept_head = ConceptHead(

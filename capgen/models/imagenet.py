@@ -15,7 +15,6 @@ from capgen.errors import MissingDependencyError, ModelError
 from capgen.models.efficientnet import (
     BATCH_NORM_EPSILON,
     HEAD_CHANNELS,
-    VARIANTS,
     Backbone,
     Block,
     EfficientNetLiteModel,
@@ -47,7 +46,7 @@ class ImageNetClassifier(nn.Module):
 
     def __init__(self, variant: str) -> None:
         super().__init__()
-        self.backbone = Backbone(*VARIANTS[variant])
+        self.backbone = Backbone(variant)
         self.classes = nn.Linear(HEAD_CHANNELS, NUM_CLASSES)
         weights = _published(variant)
         self.backbone.load_state_dict(_backbone_weights(weights))

@@ -24,11 +24,13 @@ class WrittenBeside:
         record: The record, with the problems in it.
         problems: The problems by their code.
         written: Whether the caption is written anywhere.
+        already: Whether it was there before, wherever that is.
     """
 
     record: Record
     problems: dict[str, str] = field(default_factory=dict)
     written: bool = False
+    already: bool = False
 
 
 class BesideWriters:
@@ -83,10 +85,11 @@ class BesideWriters:
             self.beside_instead += 1
             del outcomes["metadata"]
         problems = {code: outcome.problem for code, outcome in outcomes.items() if outcome.problem}
-        written = any(outcome.written for outcome in outcomes.values())
+        places = [outcome for outcome in outcomes.values() if outcome.written]
+        already = bool(places) and all(outcome.already for outcome in places)
         for code, problem in problems.items():
             record = with_problem(record, code, problem)
-        return WrittenBeside(record, problems, written)
+        return WrittenBeside(record, problems, bool(places), already)
 
     def _sweep(self, file: Path | None) -> None:
         """Remove temporary files that killed runs left where this one writes."""

@@ -45,6 +45,7 @@ class Sidecars:
 
     Attributes:
         changed: How many sidecars were written.
+        already: How many had their caption before, and stay as they were.
 
     Raises:
         UsageError: The suffix or the policy is invalid, or the suffix belongs to another kind
@@ -73,7 +74,7 @@ class Sidecars:
         self.undo = undo
         self.replace_own = replace_own
         self.dry_run = dry_run
-        self.changed = 0
+        self.changed = self.already = 0
         self._xmp = XmpPlaces() if self.suffix.lower() == ".xmp" else None
         if self._xmp is None:
             _check_suffix(self.suffix)
@@ -157,7 +158,8 @@ class Sidecars:
         if data == before:
             if self.undo is not None and record.reviewed and not (content.kept or self.dry_run):
                 self.undo.mark_reviewed(path, data)
-            return WriteOutcome(kept=content.kept)
+            self.already += not content.kept
+            return WriteOutcome(kept=content.kept, already=not content.kept)
         if self.dry_run:
             self.changed += 1
             return WriteOutcome(kept=content.kept)

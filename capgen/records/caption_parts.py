@@ -117,11 +117,13 @@ class WriteOutcome:
     Attributes:
         problem: Why it was not written, or an empty string.
         kept: Whether it was not written because what is there stays.
+        already: Whether it was there before, so that nothing was written.
         refused: Whether the problem is the image itself: its format, or damaged metadata.
     """
 
     problem: str = ""
     kept: bool = False
+    already: bool = False
     refused: bool = False
 
     @property

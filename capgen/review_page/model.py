@@ -99,8 +99,8 @@ class ReviewModel:
             self._loaded_for = options
         if self._options is not None or not isinstance(record, Caption) or record.prompt is None:
             return self._loaded
-        asked = {name: str(record.settings.get(name, "")) for name in ("system", "start_with")}
-        prompt = Prompt(text=record.prompt, **asked)
+        system, start = (str(record.settings.get(name, "")) for name in ("system", "start_with"))
+        prompt = Prompt(text=record.prompt, system=system, start_with=start)
         return Captioner(self._loaded.model, self._loaded.runtime, prompt=prompt)
 
 

@@ -116,7 +116,7 @@ def test_every_format_without_log_probabilities(
 
 
 def test_killed_again_and_again(server: ChatServer, tmp_path: Path) -> None:
-    captions = make(tmp_path / "in", 300)
+    captions = make(tmp_path / "in", 180)
     output = tmp_path / "out.jsonl"
     journal = tmp_path / "out.jsonl.journal"
     chance = random.Random(18)
@@ -129,7 +129,7 @@ def test_killed_again_and_again(server: ChatServer, tmp_path: Path) -> None:
     server.refuses = refuses
     command = ("caption", tmp_path / "in", "--endpoint", server.url, "-o", output, "-q")
     kept = killed = 0
-    while killed < 20:
+    while killed < 12:
         process = start(*command)
         wanted = kept + chance.randrange(1, 5)
         until(lambda: journal.exists() and journal.read_bytes().count(b"\n") >= wanted, process)  # noqa: B023

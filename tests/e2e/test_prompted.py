@@ -12,7 +12,8 @@ import pytest
 
 from capgen.cli.main import main
 from tests import tiny_prompted
-from tests.e2e.test_batch import capgen, make, start
+from tests.e2e.test_batch import make
+from tests.forked_commands import needs_fork, starter
 from tests.minis import make_images, write_flickr8k
 
 SCORES = ("log_probability", "score", "tokens")
@@ -36,26 +37,28 @@ def without_scores(record: dict) -> dict:
     return {name: value for name, value in record.items() if name not in SCORES}
 
 
+@needs_fork
 def test_killed_again_and_again(model: Path, tmp_path: Path) -> None:
     """After three SIGKILLs no caption is lost, doubled or changed."""
     images = make(tmp_path / "photos", 24)
-    asked = ("--model", model, "--prompt", "Say all", "--max-length", "6")
-    assert capgen(images, *asked, "-o", tmp_path / "whole.jsonl", "-q")[0] == 0
+    asked = ("caption", images, "--model", model, "--prompt", "Say all", "--max-length", "6")
+    output, journal = tmp_path / "killed.jsonl", tmp_path / "killed.jsonl.journal"
+    with starter(tmp_path / "said") as capgen:
+        code, _, err = capgen.run(*asked, "-o", tmp_path / "whole.jsonl", "-q")
+        assert code == 0, err
+        for wanted in (3, 8, 14):
+            command = capgen.start(*asked, "-o", output, "-q", "--batch-size", "2")
+            deadline = time.monotonic() + 90
+            while command.poll() is None and time.monotonic() < deadline:
+                if journal.exists() and journal.read_bytes().count(b"\n") >= wanted:
+                    break
+                time.sleep(0.01)
+            assert command.poll() is None, command.wait()[2]
+            assert command.kill(signal.SIGKILL) == -signal.SIGKILL
+        code, _, err = capgen.run(*asked, "-o", output, "--batch-size", "4")
+    assert code == 0 and "from an earlier run" in err
     # Sums in batches of other sizes differ in their last digits.
     whole = [without_scores(record) for record in records(tmp_path / "whole.jsonl")]
-    output, journal = tmp_path / "killed.jsonl", tmp_path / "killed.jsonl.journal"
-    for wanted in (3, 8, 14):
-        process = start(images, *asked, "-o", output, "-q", "--batch-size", "2")
-        deadline = time.monotonic() + 90
-        while process.poll() is None and time.monotonic() < deadline:
-            if journal.exists() and journal.read_bytes().count(b"\n") >= wanted:
-                break
-            time.sleep(0.01)
-        assert process.poll() is None, process.communicate()[1].decode()
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-    code, _, err = capgen(images, *asked, "-o", output, "--batch-size", "4")
-    assert code == 0 and "from an earlier run" in err
     made = list(records(output))
     assert [without_scores(record) for record in made] == whole
     assert len({record["path"] for record in made}) == len(made) == 24

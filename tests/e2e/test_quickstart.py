@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT
 from tests.fakes import draw_image
+from tests.forked_commands import needs_fork, starter
 from tests.pages import blocks, commands
 from tests.training_runs import SENTENCES
 
@@ -34,6 +33,7 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@needs_fork
 def test_every_command_runs(place, tmp_path):
     from tests.hub_stand_in import serving
 
@@ -44,21 +44,15 @@ def test_every_command_runs(place, tmp_path):
             "HF_ENDPOINT": hub.url,
             "HF_HOME": str(tmp_path / "hf"),
             "HF_TOKEN": "hf_quickstart",
-            "PYTHONPATH": str(ROOT),
         }
         said: dict[str, str] = {}
-        for words in (command.words[1:] for block in blocks(PAGE) for command in commands(block)):
-            done = subprocess.run(
-                [sys.executable, "-m", "capgen", *words],
-                cwd=place,
-                env=environment,
-                capture_output=True,
-                text=True,
-                timeout=300,
-            )
-            assert done.returncode == 0, f"{words}: {done.stderr}"
-            assert "Traceback" not in done.stderr
-            said[" ".join(words)] = done.stdout
+        with starter(tmp_path / "said", environment) as commands_of_user:
+            shown = [command.words[1:] for block in blocks(PAGE) for command in commands(block)]
+            for words in shown:
+                code, out, err = commands_of_user.run(*words, cwd=place)
+                assert code == 0, f"{words}: {err}"
+                assert "Traceback" not in err
+                said[" ".join(words)] = out
     assert f"```\n{said['caption photo.jpg']}```" in (ROOT / "README.md").read_text(
         encoding="utf-8"
     )

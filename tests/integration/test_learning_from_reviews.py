@@ -131,9 +131,7 @@ def test_captions_to_a_calibration_and_a_data_set(
 
 
 @pytest.mark.slow
-def test_training_on_corrections(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, torch_features: None
-) -> None:
+def test_training_on_corrections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command of docs/datasets.md, with settings that make it short."""
     monkeypatch.chdir(tmp_path)
     records = []

@@ -19,7 +19,7 @@ from tests.pages import PAGES, ROOT, Block, Command, blocks, commands, help_exam
 from tests.readers_place import ReadersPlace, reading
 from tests.readers_supplies import Supplies, make_supplies, said
 
-pytestmark = pytest.mark.usefixtures("torch_features", "handlers_put_back")
+pytestmark = pytest.mark.usefixtures("handlers_put_back")
 
 # What cannot run here, by how it begins, and why.
 NOT_RUN = {

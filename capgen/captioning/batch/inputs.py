@@ -34,6 +34,7 @@ class Inputs:
         manifest: A table that names images (see `capgen.tables`).
         stdin: Stream that `-` stands for.
         limits: The largest image to take out of an archive.
+        sources: Images that something else has found.
 
     Raises:
         DataError: The manifest cannot be read.
@@ -47,11 +48,16 @@ class Inputs:
         manifest: Path | None = None,
         stdin: BinaryIO | None = None,
         limits: ImageLimits | None = None,
+        sources: Sequence[Source] = (),
     ) -> None:
         options = options or InputOptions()
         limits = limits or ImageLimits()
         # Lists are known in full; other iterables are read as needed.
-        self._parts = [_expand(name, options, limits, stdin) for name in names]
+        self._parts: list[Iterable[Source]] = [
+            _expand(name, options, limits, stdin) for name in names
+        ]
+        if sources:
+            self._parts.append(list(sources))
         if manifest is not None:
             from capgen.captioning.batch.manifests import read_manifest
 

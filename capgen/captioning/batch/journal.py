@@ -45,6 +45,7 @@ class Journal:
         settings: Decoding settings, as records have them.
         fresh: Discard what the file holds.
         name_key: Returns what captions depend on in the name of an image.
+        outdated: Whether the image of a record would be asked something else now.
 
     Raises:
         ProtectedFileError: The file is not a journal.
@@ -60,9 +61,10 @@ class Journal:
         *,
         fresh: bool = False,
         name_key: Callable[[str | None], str] = lambda path: "",
+        outdated: Callable[[Record], bool] = lambda record: False,
     ) -> None:
         self.path = path
-        self._name_key = name_key
+        self._name_key, self._outdated = name_key, outdated
         self._work = _work(model, revision, settings)
         # 16 bytes of each record's key → where the record begins. A million take 0.2 GB.
         self._places: dict[bytes, int] = {}
@@ -183,7 +185,8 @@ class Journal:
         return hashlib.sha256(sha256.encode() + self._work + named).digest()[:16]
 
     def _other_work(self, record: Record) -> bool:
-        return _work(record.model, record.revision, record.settings) != self._work
+        work = _work(record.model, record.revision, record.settings)
+        return work != self._work or self._outdated(record)
 
 
 def _parse(line: bytes) -> Record | None:

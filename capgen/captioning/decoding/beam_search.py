@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capgen.captioning.decoding import score_processors
+from capgen.captioning.decoding.concept_bonus import NO_TOKEN
 from capgen.captioning.decoding.ending import ends_well
 from capgen.captioning.decoding.hypotheses import (
     Floats,
@@ -24,8 +25,10 @@ from capgen.captioning.decoding.hypotheses import (
     Ints,
     StepModel,
     TokenIds,
+    among,
     hypothesis,
     log_softmax,
+    with_others,
 )
 from capgen.captioning.decoding.sampling import Sampling, feed_prefix, started
 from capgen.config import DecodeSettings
@@ -110,6 +113,8 @@ class _BeamSearch:
         # Running hypotheses per image; words to include may need more than were asked for.
         self.beams = settings.beams if self.words is None else self.words.beams(settings.beams)
         self.limited = self.words is not None and self.words.limits is not None
+        # Whether the model expects the rest of a phrase behind each beam, in limits (B, K).
+        self.half: NDArray[np.bool_] | None = None
         # For each image its best finished hypotheses, best first, at most one per beam.
         self.finished: list[list[Hypothesis]] = [[] for _ in range(images)]
         self.alive = np.arange(images)
@@ -139,15 +144,18 @@ class _BeamSearch:
         sequences[:, :, length] = picked.token
         log_probs = self.log_probs[rows, picked.beam]
         log_probs[:, :, length] = picked.value
-        ended = np.isin(picked.token, self.tokens.end)
+        ended = among(picked.token, self.tokens.end)
         if length == self.settings.max_length - 1:
             ended[:] = True
         for row, place in zip(*np.nonzero(ended & picked.may_finish), strict=True):
             if np.isfinite(picked.total[row, place]):
                 generated = slice(self.begin, length + 1)
-                self._finish(
+                found = self._finished(
                     row, sequences[row, place, generated], log_probs[row, place, generated]
                 )
+                if self.half is not None:
+                    found = self._with_flaws(found, bool(self.half[row, picked.beam[row, place]]))
+                self._keep_finished(row, found)
         # Unfinished candidates first, each group in order of score.
         running = np.argsort(ended, axis=1, kind="stable")[:, : self.beams]
         beams = self.sequences.shape[1]
@@ -164,31 +172,24 @@ class _BeamSearch:
         if self.concepts is not None:
             gains = self.concepts.of(self._gains(length), ids.reshape(-1, ids.shape[2]))
             totals += gains.reshape(totals.shape)
-            return self._best(*self._narrowed(totals, values, ids))
         return self._best(totals, values, ids)
-
-    def _narrowed(self, totals: Floats, values: Floats, ids: Ints) -> tuple[Floats, Floats, Ints]:
-        """Keep the W best of each beam among candidates (B, K, C): the W best of all are there."""
-        most = min(self._width(), totals.shape[2])
-        kept = np.sort(np.argpartition(-totals, most - 1, axis=2)[:, :, :most], axis=2)
-        return (
-            np.take_along_axis(totals, kept, axis=2),
-            np.take_along_axis(values, kept, axis=2),
-            np.take_along_axis(ids, kept, axis=2),
-        )
 
     def _best(self, totals: Floats, values: Floats, ids: Ints) -> _Picked:
         """Pick the best of candidates (B, K, C) by their totals."""
-        images, _, width = totals.shape
-        totals = totals.reshape(images, -1)
-        order = np.argsort(-totals, axis=1, kind="stable")[:, : self._width()]  # (B, W)
+        images, beams, width = totals.shape
         rows = np.arange(images)[:, None]
+        flat = totals.reshape(images, -1)
+        count = min(self._width(), beams * width)
+        # Only the best ones are sorted; of equal ones the first comes first.
+        best = np.sort(np.argpartition(-flat, count - 1, axis=1)[:, :count], axis=1)
+        best = best[rows, np.argsort(-flat[rows, best], axis=1, kind="stable")]  # (B, W)
+        beam, place = best // width, best % width
         return _Picked(
-            beam=order // width,
-            token=ids.reshape(images, -1)[rows, order],
-            value=values.reshape(images, -1)[rows, order],
-            total=totals[rows, order],
-            may_finish=np.arange(order.shape[1]) < self.settings.beams,
+            beam=beam,
+            token=ids[rows, beam, place],
+            value=values[rows, beam, place],
+            total=flat[rows, best],
+            may_finish=np.arange(count) < self.settings.beams,
         )
 
     def _pick_with_words(self, length: int) -> _Picked:
@@ -201,6 +202,8 @@ class _BeamSearch:
         history = self.sequences[:, :, :length]
         images, beams, _ = history.shape
         values = self._scores(history)  # (B·K, V)
+        if self.words.limits is not None:
+            self.half = self.words.limits.phrases.half(values).reshape(images, beams)
         totals = self.scores.reshape(-1, 1) + values
         if self.nouns is not None:
             totals -= self.nouns.penalties(history.reshape(-1, length))
@@ -211,7 +214,7 @@ class _BeamSearch:
         totals = totals.reshape(images, beams, -1)
         if not self.words.searches:
             ids = np.broadcast_to(np.arange(totals.shape[2]), totals.shape)
-            return self._best(*self._narrowed(totals, values.reshape(totals.shape), ids))
+            return self._best(totals, values.reshape(totals.shape), ids)
         width = totals.shape[-1]
         # Where there are too few candidates, the first one stands in, without a score.
         order = np.zeros((images, 2 * self.beams), np.int64)
@@ -253,22 +256,30 @@ class _BeamSearch:
                 barred[part] = self.words.give_up(totals[part], places[part], left)
         return barred
 
-    def _finish(self, row: int, ids: Ints, log_probs: Floats) -> None:
-        """Keep a finished hypothesis if it is among the best of its image."""
-        finished = self.finished[self.alive[row]]
+    def _finished(self, row: int, ids: Ints, log_probs: Floats) -> Hypothesis:
         penalty = self.settings.length_penalty
         bonus = self.tokens.bonus(ids, self.alive[row])
-        finished.append(
-            hypothesis(
-                ids, log_probs, penalty, self.nouns, self.tokens.prefix, bonus, self.tokens.end
-            )
+        return hypothesis(
+            ids, log_probs, penalty, self.nouns, self.tokens.prefix, bonus, self.tokens.end
         )
+
+    def _with_flaws(self, found: Hypothesis, half: bool) -> Hypothesis:
+        """Return a hypothesis in limits, `half` if the model expected the rest of a phrase."""
+        assert self.words is not None and self.words.limits is not None
+        said = np.array([*found.prefix, *found.ids], np.int64)
+        flaws = self.words.limits.phrases.flaws(said, found.log_probabilities, half)
+        return replace(found, flaws=flaws)
+
+    def _keep_finished(self, row: int, found: Hypothesis) -> None:
+        """Keep a finished hypothesis if it is among the best of its image."""
+        finished = self.finished[self.alive[row]]
+        finished.append(found)
         finished.sort(key=self._order)
         del finished[self.settings.beams :]
 
-    def _order(self, found: Hypothesis) -> tuple[bool, float]:
+    def _order(self, found: Hypothesis) -> tuple[int, bool, float]:
         """Return what sorts hypotheses, best first; in limits those that end well come first."""
-        return self.limited and not ends_well(found), -found.rank
+        return found.flaws, self.limited and not ends_well(found), -found.rank
 
     def _width(self) -> int:
         """Candidates per image: enough that K stay unfinished even if each beam can end."""
@@ -286,14 +297,14 @@ class _BeamSearch:
         also = None
         if self.concepts is not None:
             count += self.concepts.losing
-            also = self.concepts.gaining
+            also = self.concepts.gaining[self.alive]
         if needs_all_scores(self.settings):
             values, best = self._processed(history, count, also)
         else:
             values, best = self.model.top(ids, self.parents, count, also)
-            values = np.where(np.isin(best, self.tokens.suppress), np.float32(-np.inf), values)
+            values = np.where(among(best, self.tokens.suppress), np.float32(-np.inf), values)
         if also is not None:
-            values = _once(values, best, len(also))
+            values = _once(values, best, also.shape[1])
         shape = (*ids.shape, -1)
         return values.reshape(shape), best.reshape(shape)
 
@@ -304,7 +315,7 @@ class _BeamSearch:
         scores = self._scores(history)
         best = np.argsort(-scores, axis=1, kind="stable")[:, :count]
         if also is not None:
-            best = np.concatenate([best, np.tile(also, (len(best), 1))], axis=1)
+            best = with_others(best, also)
         return np.take_along_axis(scores, best, axis=1), best
 
     def _scores(self, history: Ints) -> Floats:
@@ -324,7 +335,7 @@ class _BeamSearch:
         if len(finished) < self.settings.beams:
             return False
         # Of captions that fit, most are such that the model would not end there.
-        if self.limited and not ends_well(finished[-1]):
+        if self.limited and (finished[-1].flaws or not ends_well(finished[-1])):
             return not np.isfinite(self.scores[row, 0])
         if self.settings.early_stopping is True:
             return True
@@ -344,9 +355,12 @@ class _BeamSearch:
 
 
 def _once(values: Floats, ids: Ints, count: int) -> Floats:
-    """Return values (N, C) without those of the last `count` ids that are among the others."""
+    """Return values (N, C) without those of the last `count` ids that are among the others.
+
+    Nor do places without a token have one.
+    """
     others, last = ids[:, : ids.shape[1] - count], ids[:, ids.shape[1] - count :]
-    again = (others[:, :, None] == last[:, None, :]).any(axis=1)
+    again = (others[:, :, None] == last[:, None, :]).any(axis=1) | (last == NO_TOKEN)
     values = values.copy()
     values[:, others.shape[1] :][again] = -np.inf
     return values

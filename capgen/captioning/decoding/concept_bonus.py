@@ -13,8 +13,9 @@ from capgen.models.concept_table import ConceptTable
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 _Number = TypeVar("_Number", np.float32, np.bool_)
-# Ends lists of tokens, so that every place that a search in them returns is one of theirs.
-_NONE = -1
+# In the place of a token where there is none. It ends lists of tokens, so that every place that a
+# search in them returns is one of theirs.
+NO_TOKEN = -1
 
 
 class ConceptBonus:
@@ -26,7 +27,8 @@ class ConceptBonus:
 
     Attributes:
         tokens: (U,) those that a search of some image treats differently, ascending.
-        gaining: Those of them that may get something.
+        gaining: (B, A) for each image those of them that may get something, and `NO_TOKEN` where
+            it has fewer.
         losing: How many may lose something.
 
     Args:
@@ -50,7 +52,7 @@ class ConceptBonus:
         # Also concepts that get nothing, but share a token with one that does.
         concepts = [n for n, own in enumerate(tokens) if not changed.isdisjoint(own)]
         self.tokens: Ints = np.array(sorted(changed), np.int64)
-        self._padded = np.append(self.tokens, _NONE)
+        self._padded = np.append(self.tokens, NO_TOKEN)
         self._amounts = amounts[:, concepts]  # (B, K)
         place = {token: number for number, token in enumerate(self.tokens.tolist())}
         pairs = [
@@ -60,7 +62,7 @@ class ConceptBonus:
             if token in place
         ]
         watched = {token for n in concepts for token in ended_by[n]}
-        self._watched: Ints = np.array([*sorted(watched), _NONE], np.int64)
+        self._watched: Ints = np.array([*sorted(watched), NO_TOKEN], np.int64)
         ends = {token: number for number, token in enumerate(self._watched.tolist())}
         ending = [(n, token) for n, c in enumerate(concepts) for token in {*ended_by[c]}]
         self._ended_by = _Groups([(n, ends[token]) for n, token in ending])
@@ -72,7 +74,7 @@ class ConceptBonus:
             self._ending.setdefault(token, []).append(concept)
         self._says = _Groups([(token, concept) for concept, token in pairs])
         most = self._says.maximum(self._amounts)
-        self.gaining = self.tokens[(most > 0).any(axis=0)]
+        self.gaining = _padded(most > 0, self.tokens)
         self.losing = int((most < 0).any(axis=0).sum())
 
     def __len__(self) -> int:
@@ -96,8 +98,8 @@ class ConceptBonus:
 
     def of(self, gains: Floats, ids: Ints) -> Floats:
         """Return the part of gains (N, U) that tokens (N, C) have."""
-        padded = np.pad(gains, ((0, 0), (0, 1)))
-        return np.take_along_axis(padded, _places(ids, self._padded), axis=1)
+        padded = np.concatenate([gains, np.zeros((len(gains), 1), np.float32)], axis=1)
+        return padded[np.arange(len(ids))[:, None], _places(ids, self._padded)]
 
     def added(self, scores: Floats, gains: Floats) -> Floats:
         """Return scores (N, V) with gains (N, U)."""
@@ -110,15 +112,24 @@ class ConceptBonus:
         earned = np.zeros(len(ids) - begin, np.float32)
         amounts, ended = self._amounts[image], set[int]()
         for place, token in enumerate(ids.tolist()):
-            concepts = self._concepts.get(token, ())
+            concepts = self._concepts.get(token)
             if concepts and place >= begin:
                 earned[place - begin] = max(0.0 if n in ended else amounts[n] for n in concepts)
-            ended.update(self._ending.get(token, ()))
+            ends = self._ending.get(token)
+            if ends:
+                ended.update(ends)
         return earned
 
 
+def _padded(chosen: NDArray[np.bool_], tokens: Ints) -> Ints:
+    """Return the chosen tokens (B, U) of each row, then `NO_TOKEN` up to the longest."""
+    width = int(chosen.sum(axis=1).max(initial=0))
+    order = np.argsort(~chosen, axis=1, kind="stable")[:, :width]
+    return np.where(np.take_along_axis(chosen, order, axis=1), tokens[order], NO_TOKEN)
+
+
 def _places(ids: Ints, tokens: Ints) -> Ints:
-    """Return the place of each id in `tokens`, which ascend up to `_NONE`; its place for others."""
+    """Return the place of each id in `tokens`, which end with `NO_TOKEN`: its place for others."""
     places = np.searchsorted(tokens[:-1], ids)
     return np.where(tokens[places] == ids, places, len(tokens) - 1)
 

@@ -3,7 +3,8 @@
 A caption that runs into a limit would end in the middle of a phrase. So a search keeps to
 captions that fit, each ranked with the probability that it ends there, and finds one that ends
 where the model would end it (`within_limits`). A caption that is not searched for, such as a
-sample, ends at the place before the limit at which the model was most willing to.
+sample, ends at the place before the limit at which the model was most willing to. Either way,
+what ends behind half a phrase or otherwise reads badly is taken only if there is nothing else.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from capgen.captioning.decoding.hypotheses import Floats, Hypothesis, Ints
 from capgen.captioning.decoding.length_limits import LengthLimits
@@ -22,7 +24,12 @@ _LEAST_END = math.log(0.01)
 
 
 def ended_in_time(
-    found: Hypothesis, limits: LengthLimits, ends: Ints, values: Floats, length_penalty: float
+    found: Hypothesis,
+    limits: LengthLimits,
+    ends: Ints,
+    values: Floats,
+    half: NDArray[np.bool_],
+    length_penalty: float,
 ) -> Hypothesis:
     """Return a hypothesis that fits: this one, or as much of it as the model would best end.
 
@@ -31,6 +38,7 @@ def ended_in_time(
         limits: The most that it may say.
         ends: (T,) for each of its tokens the end token that was likeliest in its place.
         values: (T,) the log-probability of that.
+        half: (T,) whether the model expected the rest of a phrase in that place.
         length_penalty: As in `hypothesis`.
     """
     lengths = limits.along(found.prefix, found.ids)
@@ -39,8 +47,9 @@ def ended_in_time(
         return found
     # Something has to be said, and there is an end to put in the place of a token.
     may_end = fitting[:-1] & (lengths.words[:-1] > lengths.words[0]) & np.isfinite(values)
-    if (may_end & ~lengths.open[:-1]).any():
-        may_end &= ~lengths.open[:-1]
+    for worse in (lengths.open[:-1], half):
+        if (may_end & ~worse).any():
+            may_end &= ~worse
     places = np.flatnonzero(may_end)
     if not len(places):
         return found

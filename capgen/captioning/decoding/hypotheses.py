@@ -57,13 +57,15 @@ class NounTable:
         Returns:
             (..., C) float32: `NOUN_PENALTY` where a token begins a noun already used, else 0.
         """
-        used = np.zeros((*history.shape[:-1], self.count + 1), bool)
-        np.put_along_axis(used, self.numbers[history], True, axis=-1)
-        used[..., 0] = False
+        begun = self.numbers[history]
         if tokens is None:
+            used = np.zeros((*history.shape[:-1], self.count + 1), bool)
+            np.put_along_axis(used, begun, True, axis=-1)
+            used[..., 0] = False
             repeated = used[..., self.numbers]
         else:
-            repeated = np.take_along_axis(used, self.numbers[tokens], axis=-1)
+            numbers = self.numbers[tokens]
+            repeated = (numbers[..., None] == begun[..., None, :]).any(axis=-1) & (numbers > 0)
         return np.where(repeated, np.float32(NOUN_PENALTY), np.float32(0))
 
     def max_penalised(self, history: Ints) -> int:
@@ -72,10 +74,9 @@ class NounTable:
 
     def repeated(self, ids: Ints) -> NDArray[np.bool_]:
         """Return which of tokens (T,) begin a noun that an earlier one began."""
-        numbers = self.numbers[ids]
-        again = np.ones(len(numbers), bool)
-        again[np.unique(numbers, return_index=True)[1]] = False
-        return again & (numbers > 0)
+        numbers = self.numbers[ids].tolist()
+        again = [number > 0 and number in numbers[:place] for place, number in enumerate(numbers)]
+        return np.array(again, bool)
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,7 @@ class Hypothesis:
         parts: What each token adds to that text. Empty, as are the log-probabilities, if the
             server does not tell.
         cut: Whether it stopped at the longest caption, without an end token.
+        flaws: How many things read badly in it, where it had to be short (see `phrases`).
     """
 
     ids: tuple[int, ...]
@@ -142,6 +144,7 @@ class Hypothesis:
     served: str | None = None
     parts: tuple[str, ...] = ()
     cut: bool = False
+    flaws: int = 0
 
     @property
     def log_probability(self) -> float:
@@ -169,7 +172,7 @@ class StepModel(Protocol):
     ) -> tuple[Floats, Ints]:
         """As `logits`, but return the best log-probabilities and ids, both (B·K, count).
 
-        Those of the tokens `also` (A,) come behind them: (B·K, count + A).
+        Those of the tokens `also` (B, A) of each image come behind them: (B·K, count + A).
         """
         ...
 
@@ -205,6 +208,17 @@ def hypothesis(
     penalty = (NOUN_PENALTY * float(repeats) - bonus) / divisor
     cut = end is not None and len(ids) > 0 and int(ids[-1]) not in end
     return Hypothesis(tuple(map(int, ids)), parts, sum(parts) / divisor, penalty, prefix, cut=cut)
+
+
+def among(ids: Ints, tokens: Sequence[int]) -> NDArray[np.bool_]:
+    """Return which ids are among a few tokens; faster than `np.isin`."""
+    return (ids[..., None] == np.array(tokens, np.int64)).any(axis=-1)
+
+
+def with_others(best: Ints, also: Ints) -> Ints:
+    """Return the ids `best` (B·K, C) of each beam with those `also` (B, A) of its image."""
+    beams = len(best) // len(also)
+    return np.concatenate([best, np.repeat(also, beams, axis=0)], axis=1)
 
 
 def log_softmax(scores: Floats) -> Floats:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from capgen.captioning.decoding.phrases import Phrases
+
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
@@ -146,11 +148,13 @@ class LengthLimits:
         tokens: What the model's tokens add.
         max_words: Most words, or None.
         max_characters: Most characters, or None.
+        phrases: Tells which captions that fit read badly.
     """
 
     tokens: TokenLengths
     max_words: int | None
     max_characters: int | None
+    phrases: Phrases
 
     def measure(self, history: Ints) -> Lengths:
         """Measure tokens (..., T), of which a start token adds nothing."""

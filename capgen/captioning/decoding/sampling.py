@@ -42,6 +42,7 @@ class Sampling:
         if self.limits is not None:
             self.ends = np.zeros_like(self.sequences)
             self.end_log_probs = np.full(self.sequences.shape, -np.inf, np.float32)
+            self.half = np.zeros(self.sequences.shape, bool)
 
     def run(self) -> list[list[Hypothesis]]:
         feed_prefix(self.model, self.sequences, self.begin)
@@ -66,7 +67,10 @@ class Sampling:
             logits, flat, self.settings, self.tokens.end, self.tokens.suppress
         )
         if self.limits is not None:
-            ends, values = likeliest_end(log_softmax(scores), self.tokens.end)
+            log_probs = log_softmax(scores)
+            ends, values = likeliest_end(log_probs, self.tokens.end)
+            half = self.limits.phrases.half(log_probs)
+            self.half[self.alive, :, length] = half.reshape(len(self.alive), -1)
             self.ends[self.alive, :, length] = ends.reshape(len(self.alive), -1)
             self.end_log_probs[self.alive, :, length] = values.reshape(len(self.alive), -1)
         scores = self._with_words(scores, flat, length)
@@ -143,10 +147,12 @@ class Sampling:
         ]
         if self.limits is not None:
             parts = [slice(self.begin, length + 1) for length in self.lengths[image]]
-            own = zip(hypotheses, parts, self.ends[image], self.end_log_probs[image], strict=True)
             hypotheses = [
-                ended_in_time(each, self.limits, ends[part], values[part], penalty)
-                for each, part, ends, values in own
+                ended_in_time(
+                    *(each, self.limits, self.ends[image, row, part]),
+                    *(self.end_log_probs[image, row, part], self.half[image, row, part], penalty),
+                )
+                for row, (each, part) in enumerate(zip(hypotheses, parts, strict=True))
             ]
         return sorted(hypotheses, key=lambda item: -item.rank)
 

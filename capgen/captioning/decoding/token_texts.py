@@ -52,5 +52,7 @@ def token_texts(
 
 def _common_length(first: str, second: str) -> int:
     """Return the length of two texts' common beginning."""
+    if second.startswith(first):  # as nearly always
+        return len(first)
     same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False))
     return sum(1 for _ in same)

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capgen.captioning.decoding.length_limits import LengthLimits, Lengths, TokenLengths
+from capgen.captioning.decoding.phrases import Phrases
 from capgen.captioning.decoding.score_processors import stuck
 from capgen.captioning.decoding.token_bytes import TokenBytes
 from capgen.captioning.decoding.word_automaton import NEVER, WordAutomaton, word_automaton
@@ -57,7 +58,7 @@ class WordRules:
         self._texts = texts
         self._end = tuple(end)
         self._unusable = tuple(unusable)
-        self._lengths: dict[tuple[int, bool], TokenLengths] = {}
+        self._lengths: dict[tuple[int, bool], tuple[TokenLengths, Phrases]] = {}
         self._last: tuple[tuple[str | None, str | None, int], WordAutomaton] | None = None
 
     def limits(self, settings: DecodeSettings, width: int) -> LengthLimits | None:
@@ -67,8 +68,11 @@ class WordRules:
         # Articles that do not fit are put right after a search that favours nouns.
         key = width, settings.concept_bonus > 0
         if key not in self._lengths:
-            self._lengths[key] = TokenLengths.of(self._texts().table, width, articles=key[1])
-        return LengthLimits(self._lengths[key], settings.max_words, settings.max_characters)
+            texts = self._texts().table
+            lengths = TokenLengths.of(texts, width, articles=key[1])
+            self._lengths[key] = lengths, Phrases.of(texts, width)
+        lengths, phrases = self._lengths[key]
+        return LengthLimits(lengths, settings.max_words, settings.max_characters, phrases)
 
     def constraints(
         self, settings: DecodeSettings, width: int, *, limited: bool = False

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from capgen.captioning.decoding.hypotheses import with_others
+
 if TYPE_CHECKING:
     import onnxruntime
 
@@ -51,14 +53,16 @@ class OnnxDecoder:
         """As `logits`, but return the best log-probabilities and ids; see `StepModel`."""
         count = min(count, self._vocabulary)
         outputs = ["top_log_probs", "top_ids"]
-        if also is None or not len(also):
+        if also is None or not also.size:
             values, best = self._step(ids, parents, outputs, count)
             return values, best
         values, best, logits = self._step(ids, parents, [*outputs, "logits"], count)
         # Cheaper than a softmax over the vocabulary once more.
-        normaliser = np.take_along_axis(logits, best[:, :1], axis=1) - values[:, :1]
-        values = np.concatenate([values, logits[:, also] - normaliser], axis=1)
-        return values, np.concatenate([best, np.tile(also, (len(best), 1))], axis=1)
+        rows = np.arange(len(best))[:, None]
+        normaliser = logits[rows, best[:, :1]] - values[:, :1]
+        found = with_others(best, also)
+        others = logits[rows, found[:, count:]] - normaliser
+        return np.concatenate([values, others], axis=1), found
 
     def logits_and_attention(self, ids: Ints, parents: Ints) -> tuple[Floats, list[Floats]]:
         """As `logits`, with each layer's cross-attention (B, heads, K, cells)."""

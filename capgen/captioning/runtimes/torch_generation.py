@@ -177,7 +177,8 @@ def all_in_time(
             logits = [output.logits[n][max(places[n], 0)] for n in range(len(each.ids))]
             log_probs = torch.stack(logits).float().log_softmax(-1).cpu().numpy()
             tokens, values = likeliest_end(log_probs, ends)
-            own.append(ended_in_time(each, limits, tokens, values, settings.length_penalty))
+            half = limits.phrases.half(log_probs)
+            own.append(ended_in_time(each, limits, tokens, values, half, settings.length_penalty))
         shortened.append(sorted(own, key=lambda item: -item.rank))
     return shortened
 

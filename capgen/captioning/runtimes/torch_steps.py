@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from transformers.modeling_outputs import BaseModelOutput
 
-from capgen.captioning.decoding.hypotheses import log_softmax
+from capgen.captioning.decoding.hypotheses import log_softmax, with_others
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -51,7 +51,7 @@ class TorchSteps:
         scores = log_softmax(self.logits(ids, parents))
         best = np.argsort(-scores, axis=1, kind="stable")[:, :count]
         if also is not None:
-            best = np.concatenate([best, np.tile(also, (len(best), 1))], axis=1)
+            best = with_others(best, also)
         return np.take_along_axis(scores, best, axis=1), best
 
     def keep(self, images: Ints) -> None:

@@ -13,7 +13,7 @@ from capgen.applying.choose import ACCEPTED, EDITED, FAILED, REJECTED, UNREVIEWE
 from capgen.applying.locate import Locator
 from capgen.applying.outputs import AppliedOutputs
 from capgen.cli.apply.options import ApplyPlaces
-from capgen.cli.beside import summarise
+from capgen.cli.beside import already_there, summarise
 from capgen.cli.console import Console, listed
 from capgen.config import ImageLimits
 from capgen.errors import StorageError
@@ -48,24 +48,31 @@ class ApplyJob:
 
 @dataclass
 class _Tally:
-    """What became of the records so far."""
+    """What became of the records so far.
 
+    `files` tells whether captions are written to files of records, too.
+    """
+
+    files: bool
     written: Counter[str] = field(default_factory=Counter)
     failed: int = 0
     repeated: int = 0
     kept: int = 0
+    already: int = 0
 
     def add(self, done: Applied) -> None:
         self.failed += bool(done.problems)
         self.repeated += done.repeated
         self.kept += done.kept
-        if not (done.problems or done.repeated or done.kept):
+        already = done.already and not done.problems and not self.files
+        self.already += already
+        if not (done.problems or done.repeated or done.kept or already):
             self.written[kind_of(done.record)] += 1
 
 
 def run_apply(console: Console, job: ApplyJob) -> int:
     """Write captions; return the exit code: 1 if any could not be written."""
-    tally, records = _Tally(), list[Record]()
+    tally, records = _Tally(files=bool(job.targets)), list[Record]()
     places = Places(
         beside=job.beside,
         images=any(target.is_image_folder for target in job.targets),
@@ -119,6 +126,8 @@ def _summarise(console: Console, job: ApplyJob, tally: _Tally, written: Sequence
     verb = " would be written" if job.places.dry_run else " written"
     names = [str(target.path) for target in written]
     text += f"{verb} to {listed(names)}" if names else verb
+    if tally.already:
+        text += f"; {tally.already:,} already there"
     left_out = [f"{number:,} {why}" for why, number in sorted(job.chosen.left_out.items())]
     if tally.written[FAILED] and not job.targets:
         left_out.append(f"{tally.written[FAILED]:,} {FAILED}")
@@ -140,7 +149,7 @@ def _summarise(console: Console, job: ApplyJob, tally: _Tally, written: Sequence
     sidecars = job.beside.sidecars
     if sidecars is not None:
         number = f"{sidecars.changed:,} sidecar{'' if sidecars.changed == 1 else 's'}"
-        console.note(f"{number}{verb}")
+        console.note(f"{number}{verb}{already_there(sidecars.already)}")
     changed = sum(each.changed for each in (sidecars, job.beside.metadata) if each is not None)
     if changed and not job.places.dry_run:
         console.note(f"capgen undo {job.places.undo_file} takes it back")

@@ -143,7 +143,7 @@ def _run(console: Console, captioner: Captioner, job: BatchJob, lanes: int, tall
     assert finished is not None
     kept = outputs.close(failed=files.failed, stopped=finished.stopped)
     written = [target for target in job.targets if target not in files.failed]
-    _summarise(console, job, finished, tally.unwritten, beside.kept, written)
+    _summarise(console, job, finished, tally.unwritten, beside, written)
     if kept:
         names = listed([str(journal.path) for journal in kept])
         console.note(f"keeping {names}: the same command will skip what is done")
@@ -174,6 +174,7 @@ def open_journal(captioner: Captioner, job: BatchJob, target: Target) -> Journal
         captioner.record_settings(settings),
         fresh=not job.run.resume,
         name_key=captioner.prompting.name_key,
+        outdated=captioner.prompting.is_outdated,
     )
     if job.run.resume and target.kind.holds_records:
         journal.absorb(target.path)
@@ -232,14 +233,15 @@ def _summarise(
     job: BatchJob,
     finished: BatchFinished,
     unwritten: Mapping[str, int],
-    kept: int,
+    beside: BesideWriters,
     written: Sequence[Target],
 ) -> None:
     failed = sum(finished.failures.values())
     place = ""
     if job.targets or job.sidecars is not None:
         place = listed([str(target.path) for target in written]) if job.targets else "sidecars"
-    text = summary(finished, place, unwritten, kept)
+    already = 0 if job.sidecars is None else job.sidecars.already
+    text = summary(finished, place, unwritten, beside.kept, already)
     fields = {
         "captions": finished.captions,
         "failures": dict(finished.failures),

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Self
 
 from capgen.captioning.batch.pipeline import BatchFinished, ImageDone
+from capgen.cli.beside import already_there
 from capgen.cli.console import Console, LiveBar, duration
 from capgen.records import CaptionFailure
 
@@ -96,20 +97,24 @@ def summary(
     written: str = "",
     unwritten: Mapping[str, int] | None = None,
     kept: int = 0,
+    already: int = 0,
 ) -> str:
     """Return the outcome of a run in one line.
 
     `written` is the output file, or "sidecars"; `unwritten` counts captions that could not be
-    written, by kind of place; `kept` those for which a sidecar kept another text.
+    written, by kind of place; `kept` those for which a sidecar kept another text,
+    and `already` those that sidecars had before.
     """
     unwritten = unwritten or {}
     failed = sum(finished.failures.values())
     count = finished.captions
     if written == "sidecars":
-        count -= unwritten.get("sidecar", 0) + kept
+        count -= unwritten.get("sidecar", 0) + kept + already
     text = f"{count} caption{'' if count == 1 else 's'}"
     if written:
         text += f" written to {written}"
+        if written == "sidecars":
+            text += already_there(already)
     if finished.reused:
         whole = not failed and count == finished.captions
         reused = "{}, {} of them" if whole else "{}; {} records"

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 # The scores that the list shows; on a narrow terminal, only the first.
 _METRICS = ("CIDEr-D", "METEOR", "BLEU-4")
 _WIDE = 110
-# Columns whose cells may wrap, with their least widths; and those left out, in this order, where
-# the others do not fit beside the models' whole names.
-_FOLDED = {"Encoder, decoder": 12, "Data": 8}
+# Columns whose cells may wrap between words, within words only if these are wider than this; and
+# those left out, in this order, where the others do not fit beside the models' whole names.
+_FOLDED, _WIDEST_WORD = ("Encoder, decoder", "Data"), 20
 _DROPPED = ("Size", "Images", "Of", "Data", "Encoder, decoder", *_METRICS)
 
 
@@ -42,10 +42,15 @@ def show_list(console: Console, entries: Sequence[ModelEntry]) -> None:
         if _least_width(columns) > width:
             columns.pop(name, None)
     table = plain_table(*columns)
+    spare = max(0, width - _least_width(columns))
     for column, (name, cells) in zip(table.columns, columns.items(), strict=True):
         column.no_wrap = name not in _FOLDED
         if name == "Model":
             column.min_width = max(map(cell_len, cells), default=0)  # a name is typed again
+        elif name in _FOLDED:
+            least = _widest_word(cells)
+            more = min(spare, max(map(cell_len, (name, *cells))) - least)
+            column.width, spare = least + more, spare - more
     for row in zip(*columns.values(), strict=True):
         add_row(table, *row)
     # A name that is wider than the terminal is whole, too: the terminal breaks it.
@@ -77,10 +82,15 @@ def _columns(entries: Sequence[ModelEntry], *, wide: bool) -> dict[str, list[str
 def _least_width(columns: Mapping[str, Sequence[str]]) -> int:
     """Return the least width of a table in which only the columns of `_FOLDED` wrap."""
     widths = [
-        _FOLDED[name] if name in _FOLDED else max(map(cell_len, (name, *cells)))
+        _widest_word(cells) if name in _FOLDED else max(map(cell_len, (name, *cells)))
         for name, cells in columns.items()
     ]
     return sum(widths) + 2 * (len(widths) - 1)
+
+
+def _widest_word(cells: Sequence[str]) -> int:
+    words = [word for cell in cells for word in cell.split()]
+    return min(max(map(cell_len, words), default=0), _WIDEST_WORD)
 
 
 def _parts(entry: ModelEntry) -> str:

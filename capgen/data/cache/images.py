@@ -31,7 +31,7 @@ from capgen.data.download.unpack import check_space
 from capgen.data.events import Notice, Progress
 from capgen.data.problems import BROKEN_IMAGE_HINT
 from capgen.errors import DataError, ImageError, StorageError
-from capgen.images.load import load_image
+from capgen.images.load import MODEL_MARGIN, load_image
 from capgen.locks import Lock
 
 logger = logging.getLogger(__name__)
@@ -231,7 +231,7 @@ def _indexes(pack: _Pack) -> Iterator[tuple[Path, dict[str, Any]]]:
 def decode(file: Path, shape: Shape) -> NDArray[np.uint8]:
     """Return one image as uint8 (height, width, 3), or raise DataError."""
     try:
-        image = load_image(file, size_hint=(shape.width, shape.height)).image
+        image = load_image(file, size_hint=(shape.width, shape.height), margin=MODEL_MARGIN).image
         return shape.reshape(image)
     except ImageError as error:
         raise DataError(error.message, hint=BROKEN_IMAGE_HINT) from error

@@ -28,6 +28,11 @@ class MetadataWriter:
         options: Which fields to write, and what to do with descriptions that a person wrote.
         limits: The largest image to decode; the old and the new file are decoded to compare them.
         dry_run: Only count what would be changed.
+
+    Attributes:
+        changed: How many images were written.
+        kept: How many keep a description that a person wrote.
+        already: How many had their caption before, and stay as they were.
     """
 
     def __init__(
@@ -42,8 +47,7 @@ class MetadataWriter:
         self.options = options or MetadataOptions()
         self.limits = limits or ImageLimits()
         self.dry_run = dry_run
-        self.changed = 0
-        self.kept = 0
+        self.changed = self.kept = self.already = 0
 
     def write(
         self,
@@ -82,7 +86,8 @@ class MetadataWriter:
             if wanted is blocks:
                 if reviewed and not kept and not self.dry_run:
                     self.undo.mark_reviewed(image, data)
-                return WriteOutcome(kept=kept)
+                self.already += not kept
+                return WriteOutcome(kept=kept, already=not kept)
             new = module.with_blocks(old, blocks, wanted)
             self._check(module, wanted, data, new, keywords=tags is not None)
             if _version(image) != version:

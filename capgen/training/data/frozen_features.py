@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from capgen.errors import ModelError
+from capgen.models.efficientnet import Backbone, EfficientNetLiteModel
 from capgen.models.preprocessing.preprocess import Preprocessor
 from capgen.records import Example, Notice, PreparationEvent
 from capgen.training.data.feature_cache import CacheFile
@@ -57,14 +58,17 @@ class FrozenFront:
     def runner(self) -> tuple[Front, str]:
         """Return a function that computes the features, and why it is a slow one, if it is.
 
-        On CPUs ONNX Runtime is several times faster than torch for the depthwise convolutions of
-        an EfficientNet; for transformers there is little difference.
+        On CPUs ONNX Runtime is several times faster than torch for depthwise convolutions; for
+        transformers there is little difference. The graph of our own EfficientNet-Lite ships with
+        capgen; that of other encoders needs the exporter.
         """
-        depthwise = any(
-            isinstance(module, nn.Conv2d) and module.groups > 1 for module in self._module.modules()
-        )
-        if self.device.type != "cpu" or not depthwise:
+        if self.device.type != "cpu" or not _is_depthwise(self._module):
             return _torch_runner(self._module, self.device), ""
+        if isinstance(self._module, Backbone):
+            return _backbone_runner(self._module), ""
+        encoder = getattr(self._module, "encoder", None)
+        if isinstance(encoder, EfficientNetLiteModel):  # a teacher's
+            return _whole_encoder_runner(encoder), ""
         missing = [name for name in _EXPORTER if importlib.util.find_spec(name) is None]
         if missing:
             return _torch_runner(self._module, self.device), (
@@ -150,6 +154,23 @@ def weights_digest(module: nn.Module) -> str:
         total.update(f"{name} {tuple(tensor.shape)}".encode())
         total.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return total.hexdigest()
+
+
+def _is_depthwise(module: nn.Module) -> bool:
+    convolutions = (part for part in module.modules() if isinstance(part, nn.Conv2d))
+    return any(convolution.groups > 1 for convolution in convolutions)
+
+
+def _backbone_runner(backbone: Backbone) -> Front:
+    from capgen.models.onnx.backbone import onnx_backbone
+
+    return onnx_backbone(backbone)
+
+
+def _whole_encoder_runner(encoder: EfficientNetLiteModel) -> Front:
+    backbone = _backbone_runner(encoder.backbone)
+    neck = _torch_runner(encoder.neck, torch.device("cpu"))
+    return lambda pixels: neck(backbone(pixels))
 
 
 def _trace(module: nn.Module, size: tuple[int, int]) -> bytes:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from capgen.data.cache.images import CachedImages, Shape, cached_images, decode
 from capgen.data.events import Progress
 from capgen.errors import ModelError
+from capgen.images.load import MODEL_MARGIN
 from capgen.models.preprocessing.preprocess import Preprocessor
 from capgen.records import Example, Notice, PreparationEvent
 
@@ -84,7 +85,8 @@ def shape_of(preprocessor: Preprocessor) -> Shape:
 def shape_key(preprocessor: Preprocessor) -> str:
     """Return what decides the uint8 images, as text."""
     parts = ("size", "shortest_edge", "longest_edge", "resample", "crop")
-    return json.dumps({name: getattr(preprocessor, name) for name in parts})
+    values = {name: getattr(preprocessor, name) for name in parts}
+    return json.dumps(values | {"margin": MODEL_MARGIN})
 
 
 def normalizer(preprocessor: Preprocessor) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -1,7 +1,7 @@
 """Optimisation: batches in order, gradient steps, losses.
 
-A step covers `batch_size * accumulation` images, in micro-batches of `batch_size` that the
-processes share. The loss is a mean over all tokens of the step, however it is cut.
+A step covers `batch_size * accumulation` images, in micro-batches of at most `batch_size` that
+the processes share. The loss is a mean over all tokens of the step, however it is cut.
 """
 
 from __future__ import annotations
@@ -32,7 +32,11 @@ from capgen.training.objectives.learner import Learner
 from capgen.training.optimization import memory
 from capgen.training.optimization.learning_rate import schedule_factor, set_rates
 from capgen.training.optimization.loss_meter import Meter
-from capgen.training.optimization.micro_batches import MicroBatch, micro_batches
+from capgen.training.optimization.micro_batches import (
+    MicroBatch,
+    images_per_pass,
+    micro_batches,
+)
 from capgen.training.optimization.optimizer import build_optimizer
 from capgen.training.optimization.processes import Alone, Processes
 from capgen.training.optimization.weight_average import WeightAverage
@@ -95,7 +99,7 @@ class Trainer:
         self.average = WeightAverage(self.parameters, config.ema_decay)
         self.meter = Meter(device, self.step_loss.names)
         self.step = 0
-        self.images_per_pass = config.batch_size
+        self.images_per_pass = images_per_pass(config, self.objective, device, self.processes.count)
         # A run that is too short for one report reports each step.
         self.steps_per_report = config.log_every if self.steps >= config.log_every else 1
         self.stop_asked = False

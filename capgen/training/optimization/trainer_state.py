@@ -32,6 +32,7 @@ def trainer_state(trainer: Trainer) -> RunState:
         {
             "step": trainer.step,
             "images_a_pass": trainer.images_per_pass,
+            "device": trainer.device.type,
             "average_updates": trainer.average.updates,
             "meter": trainer.meter.state(),
             "scaler": trainer.scaler.state_dict(),
@@ -55,7 +56,9 @@ def load_trainer(trainer: Trainer, state: RunState) -> None:
         _load_optimizer(trainer.optimizer, trainer.names, tensors)
         trainer.meter.load(numbers["meter"])
         trainer.scaler.load_state_dict(numbers["scaler"])
-        trainer.images_per_pass = numbers["images_a_pass"]
+        # Another kind of device has other passes. States of earlier versions do not name theirs.
+        if numbers.get("device", trainer.device.type) == trainer.device.type:
+            trainer.images_per_pass = numbers["images_a_pass"]
         trainer.step = numbers["step"]
     except (KeyError, RuntimeError) as error:
         raise TrainingError(f"The saved state does not fit this model: {error}") from error

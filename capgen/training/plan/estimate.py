@@ -34,6 +34,7 @@ from capgen.training.objectives.encoder_losses import with_encoder_losses
 from capgen.training.objectives.learner import Learner
 from capgen.training.objectives.scst.loss import self_critical
 from capgen.training.objectives.text_loss import TextAlone
+from capgen.training.optimization.micro_batches import images_per_pass
 from capgen.training.optimization.optimizer import part_of, peak_rates
 
 # Images in the larger of the two batches, and most of them where the time of a small batch is not
@@ -154,8 +155,10 @@ def estimate(
         "The device has too little memory for the model and two images",
         hint="Try --gradient-checkpointing, --precision bf16 or another --device.",
     ):
-        measure = _batch_measurer(captioning, config, device)
+        learner = Learner.of(captioning, config, device)
+        measure = _batch_measurer(learner, config)
         batch = _measured(measure, measured, images_to_measure(config, device), rounds)
+    together = images_per_pass(config, learner.objective, device)
     trained = sum(part.trained for part in parts)
     everything = sum(part.parameters for part in parts)
     return Estimate(
@@ -164,7 +167,7 @@ def estimate(
         steps=config.num_epochs * math.ceil(images / config.images_a_step),
         device=device.type,
         model_bytes=_WEIGHT_BYTES * everything + _TRAINED_BYTES * trained,
-        activation_bytes=int(batch.fixed_bytes + batch.bytes_per_image * config.batch_size),
+        activation_bytes=int(batch.fixed_bytes + batch.bytes_per_image * together),
         seconds=batch.seconds_per_image * images * config.num_epochs,
     )
 
@@ -229,11 +232,11 @@ def _parts(captioning: Captioning, config: TrainConfig) -> tuple[Part, ...]:
 
 
 def _batch_measurer(
-    captioning: Captioning, config: TrainConfig, device: torch.device
+    learner: Learner, config: TrainConfig
 ) -> Callable[[Sequence[Example], bool], tuple[int, float]]:
     """Return a function: examples of a batch, whether to go backward → (bytes kept, seconds)."""
-    model = captioning.model.to(device).train()
-    learner = Learner.of(captioning, config, device)
+    device = learner.device
+    model = learner.captioning.model.to(device).train()
     dtype = autocast_dtype(config.precision, device)
     weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
 

@@ -20,10 +20,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from capgen.config import TrainConfig
 from capgen.config.toml_files import read_toml
+from capgen.config.training_keywords import TrainKeywords
 from capgen.errors import UsageError, did_you_mean
 from capgen.models.folder import BEST_EVAL, CHECKPOINTS
 from capgen.training.plan.recipes import find_settings, recipes
@@ -203,7 +204,7 @@ def _resolved(
     return Plan(stages=tuple(stages), left_out=tuple(left_out))
 
 
-def read_plan(file: Path, **changes: Any) -> Plan:
+def read_plan(file: Path, **changes: Unpack[TrainKeywords]) -> Plan:
     """Read settings that `Plan.to_toml` wrote, with some replaced."""
     return resolve_plan(changes, file=file.absolute())
 

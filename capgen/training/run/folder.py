@@ -7,9 +7,10 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from capgen.config import TrainConfig
+from capgen.config.training_keywords import TrainKeywords
 from capgen.errors import UsageError, did_you_mean
 from capgen.models.checkpoint import recover_folder
 from capgen.models.folder import BEST_EVAL as BEST_EVAL
@@ -126,7 +127,7 @@ class RunFolder:
         return self.path / name
 
 
-def read_config(file: Path, **changes: Any) -> TrainConfig:
+def read_config(file: Path, **changes: Unpack[TrainKeywords]) -> TrainConfig:
     """Read settings that `to_toml` wrote.
 
     Args:

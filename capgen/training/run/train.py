@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 from transformers.utils.logging import disable_progress_bar
 
 from capgen.config import TrainConfig, flag_name
+from capgen.config.training_keywords import MachineKeywords
 from capgen.errors import UsageError
 from capgen.models.part_names import part_name
 from capgen.records import Event, RunCreated
@@ -64,7 +65,7 @@ def resume(
     *,
     tracker: Tracker | None = None,
     stop: StopRequest | None = None,
-    **machine: Any,
+    **machine: Unpack[MachineKeywords],
 ) -> Iterator[Event]:
     """Continue a run from its last saved state.
 
@@ -111,7 +112,9 @@ def _origin(data: RunData) -> str:
     return f"The model comes from init: {parts}. The preset only gives settings of training."
 
 
-def saved_session(folder: RunFolder, stop: StopRequest | None = None, **machine: Any) -> Session:
+def saved_session(
+    folder: RunFolder, stop: StopRequest | None = None, **machine: Unpack[MachineKeywords]
+) -> Session:
     """Return a run that is about to continue, with some `MACHINE_SETTINGS` changed."""
     config = read_config(folder.path / CONFIG_FILE, **machine)
     check_trackers(config)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from capgen.config.toml_files import read_toml
+from capgen.config.training_keywords import MachineKeywords
 from capgen.errors import CapgenError, TrainingStopped, UsageError
 from capgen.paths import run_name, write_text
 from capgen.records import (
@@ -87,7 +88,7 @@ def resume_run(
     *,
     tracker: Tracker | None = None,
     stop: StopRequest | None = None,
-    **machine: Any,
+    **machine: Unpack[MachineKeywords],
 ) -> Iterator[Event]:
     """Continue a run, in stages or not, from its last saved state.
 
@@ -115,7 +116,7 @@ def resume_run(
     if processes.rank == 0:
         folder.recover()
     done, started = processes.gather(folder.place)[0]
-    yield from _Stages(folder, processes, tracker, stop, machine).run(done, started=started)
+    yield from _Stages(folder, processes, tracker, stop, dict(machine)).run(done, started=started)
 
 
 class _Stages:

@@ -199,6 +199,26 @@ def test_a_later_correction_replaces_an_earlier_caption_everywhere(run: Run) -> 
     assert not Path("a.txt").exists()
 
 
+def test_a_second_run_says_that_all_is_there(run: Run) -> None:
+    write("captions.jsonl", photos("a.jpg", "b.jpg"))
+    command = ("apply", "captions.jsonl", "--write-metadata", "--sidecar", ".xmp")
+    _, _, err = run(*command)
+    assert "2 captions (2 unreviewed) written\n" in err and "already" not in err
+    photos("c.jpg")
+    write(
+        "captions.jsonl",
+        [proposed(f"{name}.jpg", f"proposal {n}") for n, name in ((0, "a"), (1, "b"), (2, "c"))],
+    )
+    for said in (
+        ("1 caption (1 unreviewed) written; 2 already there\n", "into 1 image; 2 already there\n"),
+        ("0 captions written; 3 already there\n", "0 sidecars written; 3 already there\n"),
+    ):
+        _, _, err = run(*command)
+        assert all(text in err for text in said), err
+    # The file that is written again has all of them.
+    assert "3 captions (3 unreviewed) written to o.csv\n" in run(*command, "-o", "o.csv")[2]
+
+
 def test_what_a_person_wrote_elsewhere_stays(run: Run) -> None:
     (record,) = photos("a.jpg")
     write("captions.jsonl", [record])

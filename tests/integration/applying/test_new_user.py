@@ -122,8 +122,9 @@ def test_twenty_new_images_next_month(run: Run, captioned: list[str], name: str)
     assert f"{FIRST + LATER} captions written to {name}, {FIRST} of them from an earlier" in said
     said = run(f"capgen apply {name} --write-metadata")
     # The corrections are still those of their images, which are as they were.
-    assert f"({CORRECTED} edited, {unreviewed + LATER} unreviewed) written" in said
-    assert f"captions written into {LATER} images" in said
+    there = CORRECTED + unreviewed
+    assert f"({LATER} unreviewed) written; {there} already there" in said
+    assert f"captions written into {LATER} images; {there} already there" in said
     assert {n: data for n, data in contents().items() if n in written} == written
     assert in_image(FIRST)
     captioned.clear()

@@ -18,7 +18,7 @@ from capgen.errors import ModelError
 from capgen.models.folder import CONCEPTS_FILE
 from capgen.records import Caption
 from tests.fakes import draw_image
-from tests.tiny_concepts import CONCEPTS, concept_table, save_tiny_concepts, tiny_concepts
+from tests.tiny_concepts import CONCEPTS, concept_table, tiny_concepts
 from tests.tiny_models import save_tiny_mini
 
 WAYS: dict[str, dict[str, Any]] = {
@@ -41,8 +41,8 @@ def every(caption: Caption) -> tuple[Caption, ...]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_tiny_concepts(tmp_path_factory.mktemp("concepts") / "model")
+def folder(concepts_model: Path) -> Path:
+    return concepts_model
 
 
 @pytest.fixture(scope="module")
@@ -209,7 +209,7 @@ def assert_plain_samples(
         np.testing.assert_allclose([t.log_probability for t in one.tokens], plain, atol=1e-4)
 
 
-def test_margins_keep_words_away(tmp_path: Path) -> None:
+def test_margins_keep_words_away(folder: Path, tmp_path: Path) -> None:
     made = tiny_concepts()
     count = len(CONCEPTS)
     free = replace(
@@ -220,8 +220,9 @@ def test_margins_keep_words_away(tmp_path: Path) -> None:
     barred = replace(free, margin=np.full(count, 30, np.float32))
     said = []
     for number, table in enumerate((free, barred)):
-        folder = save_tiny_concepts(tmp_path / str(number), replace(made, concepts=table))
-        onnx, torch_ = (captioned(model, WAYS["3 beams"]) for model in captioners(folder))
+        model = Path(shutil.copytree(folder, tmp_path / str(number)))
+        table.write(model / CONCEPTS_FILE)
+        onnx, torch_ = (captioned(each, WAYS["3 beams"]) for each in captioners(model))
         assert_the_same(onnx, torch_)
         words = {word for own in CONCEPTS.values() for word in own}
         said.append(sum(bool(words & {*text.split()}) for text in texts(onnx)))

@@ -89,8 +89,8 @@ def test_other_models(kind: str, way: dict[str, Any], tmp_path: Path) -> None:
     captioner = Captioner.from_pretrained(OTHERS[kind](tmp_path / kind))
     image = draw_image(0)
     plain = captioner.caption(image, **way, max_length=16, retry=False)
-    longest = max(map(len, said(plain)))
-    limit = max(1, longest // 2)
+    longest = max(15, *map(len, said(plain)))
+    limit = max(15, longest // 2)
     limited = captioner.caption(image, **way, max_length=16, retry=False, max_characters=limit)
     kept = all(len(text) <= limit for text in said(limited))
     assert kept != (f"longer than max_characters {limit}" in limited.notes)
@@ -111,5 +111,5 @@ def test_what_is_cut_off_says_so(
 
 
 def test_what_cannot_be_that_short_says_so(bundled: Captioner, images: list[Path]) -> None:
-    caption = bundled.caption(images[0], max_words=2, min_length=12)
-    assert words_in(caption.text) > 2 and caption.notes == ("longer than max_words 2",)
+    caption = bundled.caption(images[0], max_words=3, min_length=12)
+    assert words_in(caption.text) > 3 and caption.notes == ("longer than max_words 3",)

@@ -17,7 +17,6 @@ from capgen.models.resolve import resolve_model
 from tests.fakes import draw_image
 from tests.hub_stand_in import Hub
 from tests.integration.hub.pushing import TOKEN
-from tests.tiny_concepts import save_tiny_concepts
 
 OPTIONS = ({}, {"num_beams": 1}, {"num_beams": 4, "temperature": 0.7, "max_length": 9})
 WITHOUT_CAPGEN = """
@@ -50,10 +49,12 @@ print(json.dumps(said))
 """
 
 
-def test_the_same_captions_in_both_ways(hub: Hub, clip: ModelFolder, tmp_path: Path) -> None:
+def test_the_same_captions_in_both_ways(
+    hub: Hub, clip: ModelFolder, concepts_model: Path, tmp_path: Path
+) -> None:
     push_model(plan_push(resolve_model("mini"), "me/mini"), TOKEN)
     push_model(plan_push(clip, "me/clip"), TOKEN)
-    concepts = ModelFolder(save_tiny_concepts(tmp_path / "concepts"), "concepts")
+    concepts = ModelFolder(concepts_model, "concepts")
     plan = plan_push(concepts, "me/concepts")
     assert "concepts.json" in [file.name for file in plan.files]
     push_model(plan, TOKEN)

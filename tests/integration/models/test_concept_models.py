@@ -33,8 +33,8 @@ MEMBERSHIP = "encoder.concept_head.membership"
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_tiny_concepts(tmp_path_factory.mktemp("models") / "concepts")
+def folder(concepts_model: Path) -> Path:
+    return concepts_model
 
 
 def assert_same_table(first: ConceptTable | None, second: ConceptTable | None) -> None:

@@ -21,6 +21,19 @@ def kept() -> Path:
     return Path(shutil.copytree(bundled_model_dir(), models_dir() / "kept"))
 
 
+@pytest.mark.parametrize("columns", [60, 70, 80, 90, 140])
+def test_the_list_wraps_between_words(
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert main(["models", "list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= columns for line in lines)
+    words = " ".join(lines).split()
+    assert {"EfficientNet-lite2,", "GPT-2", "3×256", "flickr8k", "coco_sample"} <= set(words)
+    assert "," not in words and ("Images" in words) == (columns >= 70)  # whole columns go
+
+
 def test_list_and_show(kept: Path, capsys: Captured) -> None:
     (models_dir() / "[red]bad").mkdir()
     assert main(["models", "list"]) == 0

@@ -1,4 +1,4 @@
-"""A program for the tests: train, once undisturbed and once killed ten times.
+"""A program for the tests: train, once undisturbed and once killed again and again.
 
 `python -m tests.integration.training.killed_run WHOLE.toml KILLED.toml` trains in child
 processes, so that what is imported is imported once. Prints the kills as JSON.
@@ -19,8 +19,9 @@ import torch
 from capgen.training.run.folder import read_config
 from capgen.training.run.train import resume, train
 
-KILLS = 10
+KILLS = 7
 EARLY = 3  # of them at any time from the start on; the others while steps are taken
+EPOCHS = 12  # leaves steps for each of the kills
 
 
 def work(settings: Path) -> None:
@@ -72,10 +73,10 @@ def main(whole: Path, killed: Path) -> int:
     for number in range(KILLS):
         process = child(killed)
         if number < EARLY:
-            time.sleep(rng.uniform(0.0, whole_run / 8))
+            time.sleep(rng.uniform(0.0, whole_run * 2 / EPOCHS))
         else:
             wait_for_news(run, states)
-            time.sleep(rng.uniform(0.0, whole_run / 30))
+            time.sleep(rng.uniform(0.0, whole_run / 2 / EPOCHS))
         os.kill(process, signal.SIGKILL)
         codes.append(finish(process))
         states |= saved(run)

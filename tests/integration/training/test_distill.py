@@ -30,8 +30,6 @@ from tests.minis import write_flickr8k
 from tests.tiny_models import save_tiny_mini, tiny_mini
 from tests.training_runs import SENTENCES, clip_config, eight_images, run_config
 
-pytestmark = pytest.mark.usefixtures("torch_features")
-
 
 @pytest.fixture
 def teacher(tmp_path):

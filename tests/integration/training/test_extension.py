@@ -95,7 +95,7 @@ def test_captions_of_the_bundled_model_stay_before_training():
     assert captions() == before
 
 
-def test_new_words_are_learned_saved_and_exported(tmp_path, mini, torch_features):
+def test_new_words_are_learned_saved_and_exported(tmp_path, mini):
     sentences = [sentence.replace("dog", "okapi") for sentence in SENTENCES]
     images = [
         dataclasses.replace(mini_image, captions=(sentences[index % 8],) * 2)

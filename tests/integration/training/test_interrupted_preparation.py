@@ -86,7 +86,6 @@ def test_features_are_kept(arguments, run, monkeypatch, capsys):
     assert sum(computed) == 2 + 2  # the rest of train, and val and test
 
 
-@pytest.mark.usefixtures("torch_features")
 def test_teachers_captions_are_kept(tmp_path, arguments, run, monkeypatch, capsys):
     teacher = save_tiny_mini(tmp_path / "teacher", SENTENCES)
     generate, asked = teacher_captions._generate, []

@@ -26,6 +26,7 @@ from capgen.training.run.saved_state import RunState, StateStore
 from capgen.training.run.stop_request import StopRequest, stop_signals
 from capgen.training.run.train import resume, train
 from tests.conftest import ROOT
+from tests.integration.training.killed_run import EARLY, EPOCHS, KILLS
 from tests.training_runs import clip_config, run_config
 
 # All that is random is on, and nothing divides evenly: 8 images are steps of 3, 3 and 2.
@@ -128,10 +129,10 @@ def test_a_run_in_half_precision_goes_on_exactly(tmp_path, data, mini, monkeypat
         assert 0 < taken < trainer.step == 9
 
 
-def test_ten_kills_at_random_moments_change_nothing(tmp_path, data, parts):
+def test_kills_at_random_moments_change_nothing(tmp_path, data, parts):
     for name in ("whole", "killed"):
         config = clip_config(
-            tmp_path, data, output_dir=tmp_path / name, num_epochs=16, save_every=1, **NOISE
+            tmp_path, data, output_dir=tmp_path / name, num_epochs=EPOCHS, save_every=1, **NOISE
         )
         (tmp_path / f"{name}.toml").write_text(to_toml(config), encoding="utf-8")
     done = subprocess.run(
@@ -147,8 +148,8 @@ def test_ten_kills_at_random_moments_change_nothing(tmp_path, data, parts):
     )
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
-    assert len(report.pop("states")) >= 7  # the kills came at different steps
-    assert report == {"whole": 0, "kills": [-signal.SIGKILL] * 10, "last": 0}, done.stderr
+    assert len(report.pop("states")) >= KILLS - EARLY  # the kills came at different steps
+    assert report == {"whole": 0, "kills": [-signal.SIGKILL] * KILLS, "last": 0}, done.stderr
     assert_same(tmp_path / "whole", tmp_path / "killed")
 
 

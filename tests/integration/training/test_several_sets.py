@@ -34,8 +34,6 @@ from tests.integration.training.test_resume import NOISE, assert_same
 from tests.minis import MiniImage, write_flickr8k
 from tests.training_runs import of_kind, run_config
 
-pytestmark = pytest.mark.usefixtures("torch_features")
-
 
 def _resolve(flags, **places):
     """Return the one stage of a run without stages."""

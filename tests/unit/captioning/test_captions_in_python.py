@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from capgen import Captioner
-from capgen.config import DecodeOptions, ModelOptions
+from capgen.config import DecodeOptions, ModelOptions, TrainConfig, train_config
 from capgen.config.keywords import DecodeKeywords, ModelKeywords
+from capgen.config.training_keywords import MachineKeywords, TrainKeywords
 from capgen.errors import UsageError
 from capgen.records import Caption
 from tests.colours import colour_captioner, plain
@@ -60,7 +61,11 @@ def test_records_hold_what_those_of_the_command_do(tmp_path: Any) -> None:
 
 @pytest.mark.parametrize(
     ("keywords", "options", "without"),
-    [(DecodeKeywords, DecodeOptions, set()), (ModelKeywords, ModelOptions, {"model"})],
+    [
+        (DecodeKeywords, DecodeOptions, set()),
+        (ModelKeywords, ModelOptions, {"model"}),
+        (TrainKeywords, TrainConfig, {"preset"}),
+    ],
 )
 def test_keywords_are_the_fields_of_the_settings(
     keywords: type, options: type, without: set[str]
@@ -80,6 +85,19 @@ def test_misspelt_options_are_answered_with_the_nearest(misspelt: str, meant: st
     with pytest.raises(UsageError, match=f"Unknown decoding option '{misspelt}'") as caught:
         captioner.caption("photo.jpg", **wrong)
     assert caught.value.hint == f"Did you mean '{meant}'?"
+
+
+def test_what_a_resumed_run_may_change_is_typed() -> None:
+    from capgen.training.run.train import MACHINE_SETTINGS
+
+    assert set(get_type_hints(MachineKeywords)) == set(MACHINE_SETTINGS)
+
+
+def test_misspelt_settings_of_training_too() -> None:
+    wrong: Any = {"batch_sise": 8}
+    with pytest.raises(UsageError, match="Unknown setting 'batch_sise'") as caught:
+        train_config("mini", **wrong)
+    assert caught.value.hint == "Did you mean 'batch_size'?"
 
 
 def test_misspelt_model_options_too() -> None:

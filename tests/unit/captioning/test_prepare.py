@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,20 @@ def test_an_image_is_turned_upright(tmp_path: Path) -> None:
     prepared = colour_captioner()[0].prepare(tmp_path / "a.jpg", keep_image=True)
     assert isinstance(prepared, Prepared) and prepared.image is not None
     assert (prepared.width, prepared.height) == prepared.image.size == (6, 8)
+
+
+def test_a_large_photo_is_decoded_small_for_the_model_and_larger_for_people(tmp_path: Path) -> None:
+    Image.effect_noise((48, 64), 90).save(tmp_path / "a.jpg")
+    captioner = colour_captioner()[0]
+    prepared = captioner.prepare(tmp_path / "a.jpg", keep_image=True, thumbnail=True)
+    assert isinstance(prepared, Prepared) and prepared.image is not None
+    assert prepared.thumbnail is not None
+    assert (prepared.width, prepared.height) == (48, 64)
+    assert prepared.image.size == (12, 16)
+    assert Image.open(BytesIO(prepared.thumbnail)).size == (6, 8)
+    alone = captioner.prepare(tmp_path / "a.jpg")
+    assert isinstance(alone, Prepared)
+    np.testing.assert_array_equal(alone.pixels, prepared.pixels)
 
 
 @pytest.mark.parametrize(

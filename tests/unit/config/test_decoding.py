@@ -244,3 +244,12 @@ def test_only_models_that_see_concepts_favour_them() -> None:
     (known, notes), (unknown, told) = both(DecodeOptions(concept_bonus=0))
     assert known == unknown == resolved()
     assert notes == told == ()
+
+
+@pytest.mark.parametrize(
+    ("limit", "least"), [({"max_words": 1}, 3), ({"max_words": 2}, 3), ({"max_characters": 14}, 15)]
+)
+def test_limits_that_no_sentence_fits_are_refused(limit: dict[str, int], least: int) -> None:
+    with pytest.raises(UsageError, match=f"between {least} and") as caught:
+        DecodeOptions(**limit)
+    assert "--tags" in (caught.value.hint or "")

@@ -119,6 +119,17 @@ def test_malformed_files_are_named(tmp_path: Path, content: str, message: str) -
     assert "captions.json" in caught.value.message
 
 
+@pytest.mark.parametrize("content", ['{"x": 1}', "[]", '[{"caption": "x"}]', '[{"image": "x"}]'])
+def test_a_malformed_file_is_answered_with_an_example(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "captions.json"
+    path.write_text(content)
+    with pytest.raises(DataError) as caught:
+        read_predictions(path)
+    hint = caught.value.hint or ""
+    assert '{"dog.jpg": "a dog runs"}' in hint and '[{"image_id": "dog.jpg", "caption":' in hint
+    assert len(hint) < 400  # no list of every name that there is
+
+
 LINES = "".join(f"{name}\t{caption}\n" for name, caption in GOOD.items())
 FORMS: dict[str, tuple[str, str]] = {
     "captions in lists": ("p.json", json.dumps({name: [text] for name, text in GOOD.items()})),
@@ -242,6 +253,15 @@ def test_images_that_do_not_match_are_named(changed: dict[str, str | None], mess
     captions = {name: text for name, text in (GOOD | changed).items() if text is not None}
     with pytest.raises(MetricError, match=message):
         Predictions(name="file", captions=tuple(captions.items())).outcomes(make_set())
+
+
+def test_what_failed_elsewhere_is_passed_over() -> None:
+    """A run over a folder records a broken image that nobody described."""
+    failure = CaptionFailure(path="broken.jpg", code="truncated", message="broken.jpg: truncated")
+    found = Predictions(
+        name="file", captions=tuple(GOOD.items()), failures=(("broken.jpg", failure),)
+    )
+    assert found.outcomes(make_set()) == GOOD
 
 
 def test_two_captions_of_a_image_are_refused_under_whatever_names() -> None:

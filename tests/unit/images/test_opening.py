@@ -12,7 +12,7 @@ from PIL import Image, ImageFile
 
 from capgen.config import ImageLimits
 from capgen.errors import UsageError
-from capgen.images.load import load_image
+from capgen.images.load import MODEL_MARGIN, load_image
 from tests.unit.images.samples import (
     RED,
     WHITE,
@@ -52,6 +52,25 @@ def test_draft(size: tuple[int, int], hint: tuple[int, int], decoded: tuple[int,
     if decoded != size:
         assert loaded.image.width >= 2 * hint[0]
         assert loaded.image.height >= 2 * hint[1]
+
+
+@pytest.mark.parametrize(
+    ("size", "hint", "decoded"),
+    [
+        ((4032, 3024), (288, 288), (504, 378)),  # of phones
+        ((4000, 2880), (288, 288), (500, 360)),
+        ((4000, 2879), (288, 288), (1000, 720)),
+        ((4000, 3000), (384, 384), (1000, 750)),
+        ((1009, 1009), (101, 101), (253, 253)),  # never below 126.25
+    ],
+)
+def test_draft_for_a_model(
+    size: tuple[int, int], hint: tuple[int, int], decoded: tuple[int, int]
+) -> None:
+    data = encoded(Image.new("RGB", size, RED), "JPEG")
+    loaded = load_image(data, size_hint=hint, margin=MODEL_MARGIN)
+    assert (loaded.width, loaded.height) == size
+    assert loaded.image.size == decoded
 
 
 def test_draft_of_grey_and_cmyk() -> None:

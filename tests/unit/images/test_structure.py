@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from capgen.errors import ImageError
-from capgen.images import structure
+from capgen.images import jpeg_structure, structure
+from capgen.images.jpeg_structure import MOST_SCANS, jpeg_exif, jpeg_parts
 from capgen.images.load import load_image
-from capgen.images.structure import MOST_SCANS, excess, jpeg_exif, without_metadata
+from capgen.images.structure import excess, without_metadata
 from tests.broken_images import encoded, jpeg_with_scans, png_chunk, tiff
 
 EXIF = b"Exif\0\0II*\0\x08\0\0\0\0\0"
@@ -62,10 +63,35 @@ def test_scans_of_thumbnails_and_of_later_images_do_not_count() -> None:
     load_image(data)
 
 
+def test_scans_behind_the_only_one_are_not_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most JPEGs have one scan; libjpeg ends there, and megabytes of pixels are not searched."""
+
+    def search(data: bytes) -> None:
+        raise AssertionError("searched")
+
+    baseline, in_three = encoded("JPEG"), interleaved_not(encoded("JPEG"))
+    scan = baseline[baseline.index(b"\xff\xda") : -2]
+    many = baseline[:-2] + scan * MOST_SCANS + baseline[-2:]
+    with pytest.raises(ImageError, match="broken"):  # at the second
+        load_image(many)
+    assert "more than 100 scans" in excess("JPEG", in_three[:-2] + scan * MOST_SCANS)
+    monkeypatch.setattr(jpeg_structure, "jpeg_parts", search)
+    assert excess("JPEG", many) == ""
+    for searched in (in_three, encoded("JPEG", progressive=True)):
+        with pytest.raises(AssertionError, match="searched"):
+            excess("JPEG", searched)
+
+
+def interleaved_not(baseline: bytes) -> bytes:
+    """Return a JPEG whose first scan says that it has one component of three."""
+    start = baseline.index(b"\xff\xda")
+    return baseline[: start + 4] + b"\1" + baseline[start + 5 :]
+
+
 def test_segments_of_a_jpeg(monkeypatch: pytest.MonkeyPatch) -> None:
     data = behind_start(encoded("JPEG"), *[segment(0xE7, b"x")] * 50)
     load_image(data)
-    monkeypatch.setattr(structure, "_MOST_SEGMENTS", 50)
+    monkeypatch.setattr(jpeg_structure, "_MOST_SEGMENTS", 50)
     assert "more than 50 segments" in refusal(data).message
 
 
@@ -73,7 +99,7 @@ def test_segments_of_a_jpeg(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_padding_of_a_jpeg(padding: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     data = behind_start(encoded("JPEG"), segment(0xE7, b"x"), padding * 50, segment(0xE7, b"x"))
     load_image(data)
-    monkeypatch.setattr(structure, "_MOST_PADDING", 40)
+    monkeypatch.setattr(jpeg_structure, "_MOST_PADDING", 40)
     assert "bytes between its segments" in refusal(data).message
     assert "100 bytes" in refusal(data[:2] + b"\xff" * 100).message
 
@@ -82,7 +108,7 @@ def test_padding_of_a_jpeg(padding: bytes, monkeypatch: pytest.MonkeyPatch) -> N
 def test_long_padding_is_passed_over_at_once(end: bytes) -> None:
     data = b"\xff\xd8" + b"\xff" * 10_000_000 + end  # for ever, if each byte began anew
     assert "bytes between its segments" in excess("JPEG", data)
-    assert not list(structure._jpeg_scans(data))
+    assert not any(marker == jpeg_structure.SCAN for marker, _, _ in jpeg_parts(data))
 
 
 def test_run_length_encoded_bmp(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +120,7 @@ def test_run_length_encoded_bmp(monkeypatch: pytest.MonkeyPatch) -> None:
     load_image(bmp(4, 2, 1, b"\4\7\0\0" * 2 + b"\0\1"))
     assert "16,781,312 run-length" in refusal(bmp(4097, -4096, 2, b"")).message
     assert excess("BMP", bmp(4097, 4096, 0, b"")) == ""
-    monkeypatch.setattr(structure, "_MOST_PADDING", 1078)
+    monkeypatch.setattr(structure, "_MOST_SPARE_BYTES", 1078)
     assert excess("BMP", bmp(4, 2, 1, bytes(20))) == ""
     assert "more data than its pixels need" in refusal(bmp(4, 2, 1, bytes(21))).message
 

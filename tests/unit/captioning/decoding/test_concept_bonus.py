@@ -77,7 +77,7 @@ def test_a_margin_is_taken_off_until_the_word_is_said() -> None:
     # "animal" gets nothing, which is more than what "bear" loses.
     assert gains(bonus) == {DOG: -2, DOGS: -2, GRASS: 1}
     assert gains(bonus, DOG) == {GRASS: 1}
-    assert bonus.gaining.tolist() == [GRASS]
+    assert bonus.gaining.tolist() == [[GRASS]]
     assert bonus.losing == 2
 
 

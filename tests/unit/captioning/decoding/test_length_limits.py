@@ -15,6 +15,7 @@ from capgen.captioning.caption_length import words_in
 from capgen.captioning.decoding.ending import ended_in_time, ends_well
 from capgen.captioning.decoding.hypotheses import Hypothesis, TokenIds, hypothesis
 from capgen.captioning.decoding.length_limits import LengthLimits, TokenLengths
+from capgen.captioning.decoding.phrases import Phrases
 from capgen.captioning.decoding.token_bytes import TokenBytes
 from capgen.captioning.decoding.within_limits import decode_within
 from capgen.captioning.decoding.word_constraints import WordRules
@@ -39,6 +40,8 @@ PIECES = {
 TEXTS = TokenBytes(PIECES, frozenset({START, END}), {})
 SIZE = len(PIECES)
 LENGTHS = TokenLengths.of(TEXTS.table, SIZE)
+PHRASES = Phrases.of(TEXTS.table, SIZE)
+WHOLE = np.zeros(5, bool)
 
 
 def text_of(ids: Any) -> str:
@@ -50,12 +53,12 @@ def test_tokens_are_counted_as_their_text_is(ids: list[int]) -> None:
     text = text_of(ids)
     if "\ufffd" in text:  # a part of a character
         return
-    limits = LengthLimits(LENGTHS, 1, 1)
+    limits = LengthLimits(LENGTHS, 1, 1, PHRASES)
     found = limits.measure(np.array([START, *ids]))
     assert found.words == words_in(text)
     assert found.characters == len(text.lstrip())
     for most in range(8):
-        fits = LengthLimits(LENGTHS, None, most).fits((), (*ids, END))
+        fits = LengthLimits(LENGTHS, None, most, PHRASES).fits((), (*ids, END))
         assert fits == (len(text.strip()) <= most)
 
 
@@ -107,23 +110,33 @@ def test_captions_that_fit_anyway_stay_as_they_are() -> None:
 
 def test_a_sample_ends_where_the_model_would() -> None:
     """Cut after two words it would be "the the"; the model ends after "the cats"."""
-    limits = LengthLimits(LENGTHS, 2, None)
+    limits = LengthLimits(LENGTHS, 2, None, PHRASES)
     ids = (PIECES["Ġthe"], PIECES["Ġcat"], PIECES["s"], PIECES["Ġa"], END)
     found = Hypothesis(ids, (-0.1,) * 5, -0.1, cut=True)
     ends = np.full(5, END)
     values = np.array([-9.0, -0.1, -2.0, -1.0, -0.5], np.float32)
-    short = ended_in_time(found, limits, ends, values, 1.0)
+    short = ended_in_time(found, limits, ends, values, WHOLE, 1.0)
     assert text_of(short.ids).strip() == "the cats"
     assert short.ids[-1] == END and not short.cut and ends_well(short)
     assert short.log_probabilities == (-0.1, -0.1, -0.1, -1.0)
     assert short.score == pytest.approx(-1.3 / 4)
+    # Behind "the cats" the model expected the rest of a phrase.
+    half = np.array([False, False, False, True, False])
+    short = ended_in_time(found, limits, ends, values, half, 1.0)
+    assert text_of(short.ids).strip() == "the cat"
     # It fits: nothing changes. No place is fit: nothing either.
-    assert ended_in_time(found, LengthLimits(LENGTHS, 3, None), ends, values, 1.0) is found
-    assert ended_in_time(found, LengthLimits(LENGTHS, None, 2), ends, values, 1.0) is found
+    assert (
+        ended_in_time(found, LengthLimits(LENGTHS, 3, None, PHRASES), ends, values, WHOLE, 1.0)
+        is found
+    )
+    assert (
+        ended_in_time(found, LengthLimits(LENGTHS, None, 2, PHRASES), ends, values, WHOLE, 1.0)
+        is found
+    )
 
 
 def test_no_caption_ends_with_a_word_that_something_has_to_follow() -> None:
-    limits = LengthLimits(LENGTHS, 2, None)
+    limits = LengthLimits(LENGTHS, 2, None, PHRASES)
     for words, may_end in {
         ("Ġcat",): True,
         ("Ġthe",): False,
@@ -139,15 +152,15 @@ def test_no_caption_ends_with_a_word_that_something_has_to_follow() -> None:
 def test_no_caption_ends_in_the_middle_of_next_to_or_in_front_of() -> None:
     words = (b" a", b" train", b" next", b" front", b" top")
     texts = dict(enumerate(words, start=2))
-    limits = LengthLimits(TokenLengths.of(texts, 7), 6, None)
+    limits = LengthLimits(TokenLengths.of(texts, 7), 6, None, Phrases.of(texts, 7))
     ends = limits.allowed(limits.measure(np.array([[2, 3, last] for last in (3, 4, 5, 6)])))
     # A top may be one that somebody wears.
     assert ends[:, END].tolist() == [True, False, False, True]
 
 
 def test_after_the_last_word_there_is_no_other_punctuation_than_an_end() -> None:
-    lengths = LengthLimits(LENGTHS, 1, None).measure(np.array([[PIECES["Ġcat"]]]))
-    allowed = LengthLimits(LENGTHS, 1, None).allowed(lengths)[0]
+    lengths = LengthLimits(LENGTHS, 1, None, PHRASES).measure(np.array([[PIECES["Ġcat"]]]))
+    allowed = LengthLimits(LENGTHS, 1, None, PHRASES).allowed(lengths)[0]
     assert [name for name, number in PIECES.items() if allowed[number]] == [
         *("<s>", "</s>", "s", "Ã", "©", ".", "a"),
     ]

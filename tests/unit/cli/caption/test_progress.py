@@ -23,12 +23,14 @@ from capgen.records import Caption
         (BatchFinished(captions=5, reused=3), "a.jsonl", 0, "5 captions written to a.jsonl, 3 of"),
         # None of those written is an earlier run's.
         (BatchFinished(captions=5, reused=5), "sidecars", 5, "0 captions written to sidecars; 5 r"),
+        # Nor is one that sidecars have already.
+        (BatchFinished(captions=5), "sidecars", 1, "2 captions written to sidecars; 2 already th"),
         # The speed is that of the images of this run.
         (BatchFinished(captions=100, reused=90, seconds=10), "a.jsonl", 0, "(0:10, 1.0 images/s)"),
     ],
 )
 def test_the_summary_counts_what_it_says(finished, written, kept, text) -> None:
-    assert text in summary(finished, written, kept=kept)
+    assert text in summary(finished, written, kept=kept, already=2 if "already" in text else 0)
 
 
 def test_a_note_of_several_images_is_counted(capsys) -> None:

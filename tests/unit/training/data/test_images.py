@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from capgen.training.data import frozen_features
 from capgen.training.data.frozen_features import FrozenFront, feature_array
 from capgen.training.data.images import decoded_images, shape_of
 from capgen.training.data.inputs import FeatureInputs, ImageInputs
+from capgen.training.objectives.cross_entropy import LastHiddenState
 from tests.minis import draw
 from tests.tiny_models import tiny_mini
 
@@ -82,14 +84,39 @@ def test_features_by_onnxruntime_and_torch_agree(examples):
     assert expected.std() > 0.05
 
 
-def test_splits_share_the_encoders_graph(examples, monkeypatch):
-    backbone = tiny_mini(["a"]).model.encoder.backbone
+def test_features_of_our_encoder_need_no_exporter(examples, monkeypatch):
+    """A plain `pip install capgen` computes them with ONNX Runtime."""
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    monkeypatch.setattr(frozen_features, "_torch_runner", None)
+    front = FrozenFront(tiny_mini(["a"]).model.encoder.backbone, EXACT, CPU)
+    assert _notices(front, examples) == []
+
+
+def test_a_teachers_whole_encoder_needs_no_exporter(monkeypatch):
+    monkeypatch.setattr(frozen_features, "_trace", None)
+    encoder = LastHiddenState(tiny_mini(["a"]).model.encoder)
+    pixels = np.random.default_rng(0).normal(size=(3, 3, 64, 64)).astype(np.float32)
+    run, slow = FrozenFront(encoder, EXACT, CPU).runner()
+    assert slow == ""
+    with torch.inference_mode():
+        expected = encoder.eval()(torch.from_numpy(pixels)).numpy()
+    np.testing.assert_allclose(run(pixels), expected, atol=1e-4)
+
+
+@pytest.fixture
+def foreign() -> torch.nn.Module:
+    """A small encoder with depthwise convolutions that is not ours."""
+    return torch.nn.Sequential(torch.nn.Conv2d(3, 6, 8, stride=8, groups=3), torch.nn.ReLU())
+
+
+def test_splits_share_the_encoders_graph(examples, monkeypatch, foreign):
     made = []
     monkeypatch.setattr(frozen_features, "_trace", lambda *given: made.append(given))
     monkeypatch.setattr(
-        frozen_features, "_onnx_runner", lambda graph: frozen_features._torch_runner(backbone, CPU)
+        frozen_features, "_onnx_runner", lambda graph: frozen_features._torch_runner(foreign, CPU)
     )
-    front = FrozenFront(backbone, EXACT, CPU)
+    front = FrozenFront(foreign, EXACT, CPU)
     for split in ("train", "val"):
         _finish(feature_array(examples, front, split=split, digest="e", workers=1))
     assert len(made) == 1
@@ -100,8 +127,8 @@ def _notices(front, examples):
     return [event.message for event in events if isinstance(event, Notice)]
 
 
-def test_features_without_the_exporter_are_told_to_be_slower(examples, monkeypatch):
-    front = FrozenFront(tiny_mini(["a"]).model.encoder.backbone, EXACT, CPU)
+def test_features_without_the_exporter_are_told_to_be_slower(examples, monkeypatch, foreign):
+    front = FrozenFront(foreign, EXACT, CPU)
     found = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "onnxscript" else found(name)
@@ -111,12 +138,12 @@ def test_features_without_the_exporter_are_told_to_be_slower(examples, monkeypat
     assert _notices(front, examples) == []  # they are cached
 
 
-def test_an_encoder_that_cannot_be_exported_is_computed_by_torch(examples, monkeypatch):
+def test_an_encoder_that_cannot_be_exported_is_computed_by_torch(examples, monkeypatch, foreign):
     def fail(*given):
         raise ModelError("torch cannot export this encoder to ONNX: why")
 
     monkeypatch.setattr(frozen_features, "_trace", fail)
-    front = FrozenFront(tiny_mini(["a"]).model.encoder.backbone, EXACT, CPU)
+    front = FrozenFront(foreign, EXACT, CPU)
     (message,) = _notices(front, examples)
     assert message.endswith("not ONNX Runtime: torch cannot export this encoder to ONNX: why")
 

@@ -1,0 +1,36 @@
+"""What template languages (Liquid, Jinja, Go templates) leave in pages."""
+
+from __future__ import annotations
+
+import re
+
+# Comments of Liquid, Go templates and MDX.
+COMMENT = re.compile(
+    r"\{%-?\s*comment\b.*?\{%-?\s*endcomment\s*-?%\}|\{\{-?\s*/\*.*?\*/\s*-?\}\}|\{/\*.*?\*/\}",
+    re.DOTALL,
+)
+EXPRESSION = re.compile(r"\{\{(?![<%]).*?\}\}|(?<!\{)\{%.*?%\}")
+_QUOTED = re.compile(r"[\"']([^\"']+)[\"']")
+# What would end an address in Markdown.
+_NOT_IN_ADDRESSES = re.compile(r"[\s\"'()<>\[\]|]")
+
+
+def address_in(written: str) -> str:
+    """Return the address in an attribute or a link: `{{ site.baseurl }}/a.jpg` → `/a.jpg`.
+
+    `{{ "/a.jpg" | relative_url }}` gives what is quoted. An address that only the template knows is
+    empty.
+    """
+    expressions = EXPRESSION.findall(written)
+    if not expressions:
+        return written
+    rest = EXPRESSION.sub("", written)
+    if rest:
+        return rest
+    quoted = _QUOTED.search(expressions[0])
+    return "" if quoted is None else quoted.group(1)
+
+
+def neutralised(page: str) -> str:
+    """Return a page whose expressions can be part of an address in Markdown; places stay."""
+    return EXPRESSION.sub(lambda match: _NOT_IN_ADDRESSES.sub("_", match.group()), page)

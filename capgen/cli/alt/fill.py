@@ -1,0 +1,203 @@
+"""`capgen alt fill`: captions, review, and texts into pages."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from capgen.alt_text.fill import (
+    contexts,
+    image_key,
+    load_alt_captioner,
+    sources,
+    texts_of,
+    write_site,
+)
+from capgen.alt_text.site import Site, read_site
+from capgen.applying.choose import choose
+from capgen.applying.locate import Locator
+from capgen.captioning.batch.inputs import Inputs
+from capgen.captioning.batch.journal import journal_path
+from capgen.cli.alt.view import problem_of, where
+from capgen.cli.caption.many import BatchJob, lanes_and_threads, run_batch
+from capgen.cli.caption.options import Results, Run
+from capgen.cli.console import Console
+from capgen.cli.review import ReviewJob, review_records
+from capgen.config import (
+    AltFillOptions,
+    ApplyOptions,
+    DecodeOptions,
+    ImageLimits,
+    ModelOptions,
+    ReviewOptions,
+    SiteOptions,
+)
+from capgen.errors import UsageError
+from capgen.images.decoders import printable
+from capgen.output.files import targets_of
+from capgen.overwriting import (
+    OWN_JOURNAL,
+    OWN_UNDO,
+    TEXT_OR_DATA,
+    InputFiles,
+    Output,
+    check_outputs,
+)
+from capgen.paths import check_place
+from capgen.records import Caption
+from capgen.reviews.journal import reviews_path
+from capgen.reviews.reviewed_records import read_reviewed
+from capgen.undo import UndoFile
+
+if TYPE_CHECKING:
+    from capgen.alt_text.write_texts import WrittenPage
+    from capgen.captioning.batch.sources import Source
+    from capgen.cli.alt.command import FillPlaces
+    from capgen.output.files import Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class FillJob:
+    """What `capgen alt fill` was asked to do."""
+
+    content: Path
+    site: SiteOptions
+    fill: AltFillOptions
+    places: FillPlaces
+    model: ModelOptions
+    decoding: DecodeOptions
+    run: Run
+    limits: ImageLimits
+    page: ReviewOptions
+
+
+@dataclass
+class _Tally:
+    """What became of the images without a text."""
+
+    written: int = 0
+    pages: int = 0
+    problems: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+def run_fill(console: Console, job: FillJob) -> int:
+    """Caption what has no text, write the captions into the pages, and return the exit code."""
+    [target] = targets_of([job.places.output], None)
+    if not target.kind.holds_records:
+        raise UsageError(f"-o {job.places.output}: records are .jsonl or .json files")
+    check_place(target.path)
+    site = read_site(job.content, job.site)
+    for path, error in site.unreadable.items():
+        console.error(error.message or path, error.hint)
+    asked = sources(site, download=job.fill.download)
+    tally = _Tally()
+    _tell_impossible(console, site, asked, tally)
+    if not asked:
+        console.note("no image without alternative text" if not site.missing else "nothing to do")
+        return int(bool(tally.problems or site.unreadable))
+    _check_outputs(job, site, asked)
+    code = _caption(console, job, target, asked, contexts(site, asked))
+    if job.fill.review:
+        review_records(
+            console, target.path, job.page, ReviewJob(limits=job.limits, model=job.model)
+        )
+    texts = _texts(target.path, job.fill, tally)
+    undo = None if job.places.dry_run else UndoFile(job.places.undo_file)
+    for page in write_site(site, texts, undo):
+        _tell_page(console, page, tally, diff=job.places.dry_run)
+    _tell(console, job, tally)
+    return int(bool(code or tally.problems or site.unreadable))
+
+
+def _tell_impossible(
+    console: Console, site: Site, asked: Mapping[str, Source], tally: _Tally
+) -> None:
+    """Tell which images cannot be captioned, or cannot get a text."""
+    for image in site.missing:
+        if image.place.edit is None or image_key(image) not in asked:
+            tally.problems += 1
+            address = printable(image.place.address)
+            console.note(f"{where(image)}: left alone: {address}{problem_of(image)}")
+
+
+def _check_outputs(job: FillJob, site: Site, asked: Mapping[str, Source]) -> None:
+    files = [source.file for source in asked.values() if source.file is not None]
+    output = job.places.output
+    outputs = [
+        Output("-o", output, TEXT_OR_DATA),
+        Output("the journal of -o,", journal_path(output), OWN_JOURNAL),
+        Output("--undo-file", job.places.undo_file, OWN_UNDO),
+    ]
+    read = [*files, *(page.path for page in site.pages), reviews_path(output)]
+    check_outputs(outputs, InputFiles(read))
+
+
+def _caption(
+    console: Console,
+    job: FillJob,
+    target: Target,
+    asked: Mapping[str, Source],
+    context: Mapping[str, Mapping[str, str]],
+) -> int:
+    inputs = Inputs([], limits=job.limits, sources=list(asked.values()))
+    batch = BatchJob(
+        inputs=inputs,
+        decoding=job.decoding,
+        run=job.run,
+        limits=job.limits,
+        results=Results(
+            outputs=(target.path,), undo_file=job.places.undo_file, quiet=job.places.quiet
+        ),
+        targets=(target,),
+        format="",
+        sidecars=None,
+        alone=None,
+    )
+    lanes, threads = lanes_and_threads(inputs.total, job.run.batch_size)
+    captioner = load_alt_captioner(job.model, context, threads=threads)
+    return run_batch(console, captioner, batch, lanes)
+
+
+def _texts(records: Path, fill: AltFillOptions, tally: _Tally) -> dict[str, str]:
+    chosen = choose(read_reviewed(records), ApplyOptions(only=fill.only))
+    tally.left_out = chosen.left_out
+    captions = [record for record in chosen.records if isinstance(record, Caption)]
+    locator = Locator(records.parent, {})
+    return texts_of(captions, {number: locator.file(each) for number, each in enumerate(captions)})
+
+
+def _tell_page(console: Console, page: WrittenPage, tally: _Tally, *, diff: bool) -> None:
+    tally.written += len(page.written)
+    tally.pages += bool(page.written)
+    for number, problem in (page.problems or {}).items():
+        place = page.page.places[number]
+        tally.problems += 1
+        console.error(f"{printable(page.page.path)}:{place.line}:{place.column}: {problem}")
+    if diff and page.written:
+        for line in _diff(page):
+            console.data(line)
+
+
+def _diff(page: WrittenPage) -> Iterable[str]:
+    name = page.page.path.as_posix()
+    old, new = (text.splitlines() for text in (page.page.text, page.text))
+    for line in difflib.unified_diff(old, new, name, name, n=1, lineterm=""):
+        yield line.encode("utf-8", "replace").decode()
+
+
+def _tell(console: Console, job: FillJob, tally: _Tally) -> None:
+    left_out = ", ".join(f"{count:,} {kind}" for kind, count in tally.left_out.items())
+    rest = f"; left out: {left_out}" if left_out else ""
+    texts = f"{tally.written:,} text{'' if tally.written == 1 else 's'}"
+    pages = f"{tally.pages:,} page{'' if tally.pages == 1 else 's'}"
+    if job.places.dry_run:
+        console.note(f"{texts} would be written into {pages}{rest}")
+        return
+    console.note(f"{texts} written into {pages}{rest}")
+    if tally.written:
+        console.note(f"capgen undo {job.places.undo_file} takes them back")
