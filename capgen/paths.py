@@ -82,6 +82,11 @@ def bundled_model_dir() -> Path:
     return Path(__file__).parent / "models" / "bundled" / "mini"
 
 
+def bundled_int8_dir() -> Path:
+    """Return the folder of the int8 export of that model, which ships beside it."""
+    return bundled_model_dir().with_name("mini-int8")
+
+
 def is_folder(path: Path) -> bool:
     """Whether a folder exists; False if it cannot be looked up, for whatever reason."""
     try:

@@ -76,7 +76,9 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         *("evaluation", "training", "hub", "registry", "doctor", "reviews", "review_page"),
         *("applying", "alt_text"),
     ),
-    "_build": (*LEAVES, "metrics", "models", "data", "captioning", "hub", "cli"),
+    "_build": (
+        *(*LEAVES, "images", "metrics", "models", "data", "captioning", "hub", "registry", "cli"),
+    ),
     # The package itself names its public classes for type checkers; `__main__` runs the app.
     "__init__": (*LEAVES, "captioning", "evaluation", "explain"),
     "__main__": ("cli",),

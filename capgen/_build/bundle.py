@@ -2,15 +2,19 @@
 
     python -m capgen._build.bundle build RUN_FOLDER
     python -m capgen._build.bundle record NAME=REPORT.json...
+    python -m capgen._build.bundle int8 IMAGE_FOLDER
 
 RUN_FOLDER is a staged run that started from the previous bundled model. The reports are those of
 `capgen eval --json` on the model that was built, since its weights are in float16. The model card
-and the licence are kept; edit the figures in the card by hand.
+and the licence are kept; edit the figures in the card by hand. `int8` comes last: it makes the
+8-bit model from the one that is bundled, calibrated on 768 images of the folder: training images
+of Flickr8k.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,12 +22,16 @@ from typing import Any
 import torch
 
 from capgen.hub.files import without_paths
+from capgen.images.folders import find_images
 from capgen.models.checkpoint import load_captioning, save_captioning
 from capgen.models.folder import BEST_EVAL, ModelFolder
 from capgen.models.onnx.export import export_onnx
 from capgen.models.provenance import PROVENANCE_FILE, Provenance
-from capgen.paths import bundled_model_dir, writing
+from capgen.models.resolve import BUNDLED
+from capgen.paths import bundled_int8_dir, bundled_model_dir, writing
+from capgen.registry.export import CalibrationOptions, export_model
 
+CALIBRATION_IMAGES = 768
 KEPT = ("README.md", "LICENSE-EfficientNet")
 SCORER = "COCO captions, equal to pycocoevalcap 1.2; METEOR of NLTK with WordNet 3.0"
 # Settings of a stage to record.
@@ -98,6 +106,12 @@ def main(arguments: list[str]) -> None:
     elif action == "record":
         pairs = (text.partition("=") for text in rest)
         record({name: Path(path) for name, _, path in pairs}, output)
+    elif action == "int8":
+        shutil.rmtree(bundled_int8_dir())
+        images = sorted(find_images(Path(rest[0])))
+        options = CalibrationOptions(images=CALIBRATION_IMAGES)
+        output = bundled_int8_dir()
+        export_model(BUNDLED, int8=True, images=images, output=output, calibration=options)
     else:
         raise SystemExit(__doc__)
 

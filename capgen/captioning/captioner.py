@@ -61,8 +61,9 @@ class Captioner:
         """Load a captioner.
 
         Args:
-            model: None or `mini` for the bundled model, a model folder, `RUN/best-eval` of a
-                training run, or a Hub id, as in `USER/NAME` or `USER/NAME@REVISION`.
+            model: None or `mini` for the bundled model, `mini:int8` for it in 8 bits, a model
+                folder, `RUN/best-eval` of a training run, or a Hub id, as in `USER/NAME` or
+                `USER/NAME@REVISION`.
             threads: Threads of ONNX Runtime; None uses every core.
             **options: Fields of `capgen.config.ModelOptions`: `device="cuda"`, `dtype="bf16"`,
                 `runtime="torch"`, `prompt="alt"`, …

@@ -40,8 +40,8 @@ class ModelOptions(PromptOptions, EndpointOptions):
 
     model: str | None = setting(
         None,
-        "'mini' (bundled), a model folder, RUN/best-eval, a kept model, a short name "
-        "(`capgen models list --known`), or a Hub id. "
+        "'mini' or the faster 'mini:int8' (bundled), a model folder, RUN/best-eval, a kept model, "
+        "a short name (`capgen models list --known`), or a Hub id. "
         "Default: CAPGEN_MODEL, or `capgen models default`, or mini.",
         flags="-m",
     )

@@ -21,8 +21,8 @@ from typing import Any
 from capgen.errors import ModelError
 from capgen.models.folder import CARD_FILE, CHECKPOINTS, NOTICE_FILES, ModelFolder
 from capgen.models.provenance import Provenance
-from capgen.models.resolve import BUNDLED
-from capgen.paths import bundled_model_dir
+from capgen.models.resolve import BUNDLED, BUNDLED_MODELS
+from capgen.paths import bundled_int8_dir, bundled_model_dir
 
 INIT, ENCODER, DECODER = "init", "encoder", "decoder"
 BUNDLED_SOURCE, HUB, RUN, FOLDER, PYPI = "bundled", "hub", "run", "folder", "pypi"
@@ -155,8 +155,8 @@ def _named(folder: ModelFolder) -> tuple[str, str]:
     """Return a name without a path of this machine, and the kind of source it names."""
     if folder.revision:
         return folder.name.partition("@")[0], HUB
-    if folder.path == bundled_model_dir():
-        return BUNDLED, BUNDLED_SOURCE
+    if folder.path in (bundled_model_dir(), bundled_int8_dir()):
+        return folder.name, BUNDLED_SOURCE
     return _local(folder.path.absolute())
 
 
@@ -169,8 +169,8 @@ def _local(path: Path) -> tuple[str, str]:
 def _recorded(role: str, name: str) -> Entry:
     """Return the entry of a model that is known only by the setting that named it."""
     checkpoint = name.replace("\\", "/").rpartition("/")[2] in CHECKPOINTS
-    if name == BUNDLED:
-        return {"role": role, "name": BUNDLED, "source": BUNDLED_SOURCE}
+    if name in BUNDLED_MODELS:
+        return {"role": role, "name": name, "source": BUNDLED_SOURCE}
     identifier = name.partition("@")[0]
     if not checkpoint and _HUB_ID.fullmatch(identifier):
         return {"role": role, "name": identifier, "source": HUB}

@@ -26,11 +26,20 @@ from capgen.models.folder import (
 )
 from capgen.models.kinds import format_hint, weights_format
 from capgen.models.known import KNOWN_MODELS, known_model
-from capgen.paths import bundled_model_dir, is_file, is_folder, models_dir, runs_dir
+from capgen.paths import (
+    bundled_int8_dir,
+    bundled_model_dir,
+    is_file,
+    is_folder,
+    models_dir,
+    runs_dir,
+)
 
 logger = logging.getLogger(__name__)
 
 BUNDLED = "mini"
+BUNDLED_INT8 = "mini:int8"  # a name that no stored model can have
+BUNDLED_MODELS = (BUNDLED, BUNDLED_INT8)
 _REPOSITORY = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
@@ -40,9 +49,10 @@ def resolve_model(
     """Find a model by name.
 
     Args:
-        name: `mini` or None for the bundled model, a folder, `RUN/CHECKPOINT` of a training
-            run, the name of an exported model, or a Hub id `USER/NAME` or the short name of a
-            known model, with an optional `@REVISION`. What is on this machine comes first.
+        name: `mini` or None for the bundled model, `mini:int8` for it in 8 bits, a folder,
+            `RUN/CHECKPOINT` of a training run, the name of an exported model, or a Hub id
+            `USER/NAME` or the short name of a known model, with an optional `@REVISION`. What is
+            on this machine comes first.
         revision: Branch, tag or commit of a Hub repository; by default the commit that was
             pulled last, or else the main branch.
         trust_remote_code: Also download Python files of a Hub repository.
@@ -135,7 +145,7 @@ def hub_name(name: str) -> str:
 
 def is_local(name: str) -> bool:
     """Return whether a name is that of the bundled model, a folder, a run or a kept model."""
-    return name == BUNDLED or (bool(name) and any(map(is_folder, _places(name))))
+    return name in BUNDLED_MODELS or (bool(name) and any(map(is_folder, _places(name))))
 
 
 def is_here(name: str) -> bool:
@@ -164,6 +174,9 @@ def _local(name: str | None) -> ModelFolder | None:
     if name is None or name == BUNDLED:
         logger.debug("model %r is the bundled one", name)
         return ModelFolder(bundled_model_dir(), BUNDLED)
+    if name == BUNDLED_INT8:
+        logger.debug("model %r is the bundled one in 8 bits", name)
+        return ModelFolder(bundled_int8_dir(), BUNDLED_INT8)
     for place in _places(name):
         if name and is_folder(place):
             _check_not_a_run(place, name)
@@ -176,7 +189,7 @@ def _local_names() -> list[str]:
     """Return the names of the bundled model, of runs and of exported models."""
     places = [place for place in (runs_dir(), models_dir()) if is_folder(place)]
     folders = [entry.name for place in places for entry in place.iterdir() if entry.is_dir()]
-    return [BUNDLED, *(name for name in folders if not name.startswith("."))]
+    return [*BUNDLED_MODELS, *(name for name in folders if not name.startswith("."))]
 
 
 def _check_not_a_run(place: Path, name: str) -> None:
@@ -216,7 +229,7 @@ def _check_checkpoint(name: str) -> None:
     run, _, checkpoint = name.partition("/")
     folder = runs_dir() / run
     if _REPOSITORY.fullmatch(name) and checkpoint in CHECKPOINTS and not is_folder(folder):
-        runs = [entry for entry in _local_names() if entry != BUNDLED]
+        runs = [entry for entry in _local_names() if entry not in BUNDLED_MODELS]
         raise ModelNotFoundError(
             f"There is no run '{run}' on this machine, so no {name}",
             hint=did_you_mean(run, runs) or "`capgen train --name NAME` makes a run.",

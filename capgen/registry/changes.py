@@ -9,7 +9,7 @@ from pathlib import Path
 from capgen import paths
 from capgen.errors import ModelNotFoundError, UsageError, did_you_mean
 from capgen.models.folder import CHECKPOINTS
-from capgen.models.resolve import BUNDLED
+from capgen.models.resolve import BUNDLED, BUNDLED_MODELS
 from capgen.paths import is_folder, models_dir, runs_dir, storage_errors
 from capgen.registry.default import default_model, save_default
 from capgen.registry.listing import list_models
@@ -43,7 +43,7 @@ def check_free(name: str) -> str:
 
 def owned(name: str) -> Owned:
     """Return the folder of a run, a checkpoint or a stored model; refuse any other model."""
-    if name == BUNDLED:
+    if name in BUNDLED_MODELS:
         raise UsageError("The bundled model is part of capgen and cannot be renamed or removed")
     parts = name.split("/")
     if len(parts) <= 2 and all(map(paths.is_name, parts)):

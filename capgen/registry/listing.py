@@ -17,9 +17,8 @@ from capgen.models.folder import (
 )
 from capgen.models.kinds import CAPTIONER_KINDS, PROMPTED_KINDS
 from capgen.models.known import KnownModel, known_model
-from capgen.models.resolve import BUNDLED as BUNDLED_NAME
-from capgen.models.resolve import hub_name, is_local, resolve_model
-from capgen.paths import bundled_model_dir, is_folder, models_dir, runs_dir
+from capgen.models.resolve import BUNDLED_MODELS, hub_name, is_local, resolve_model
+from capgen.paths import bundled_int8_dir, bundled_model_dir, is_folder, models_dir, runs_dir
 from capgen.registry.default import default_model
 from capgen.registry.entries import BUNDLED, FOLDER, HUB, RUN, STORED, ModelEntry, describe
 
@@ -34,7 +33,7 @@ def list_models() -> list[ModelEntry]:
     """
     chosen = full_name(default_model().name)
     folders = [
-        (ModelFolder(bundled_model_dir(), BUNDLED_NAME), BUNDLED),
+        *((resolve_model(name), BUNDLED) for name in BUNDLED_MODELS),
         *((folder, RUN) for folder in _of_runs()),
         *((folder, STORED) for folder in _stored()),
         *((folder, HUB) for folder in _of_hub()),
@@ -92,7 +91,7 @@ def kind_of(folder: ModelFolder) -> str:
     """Return the kind of a resolved model (see `ModelEntry`)."""
     if folder.revision:
         return HUB
-    if folder.path == bundled_model_dir():
+    if folder.path in (bundled_model_dir(), bundled_int8_dir()):
         return BUNDLED
     for kind, root in ((RUN, runs_dir()), (STORED, models_dir())):
         if folder.path.resolve().is_relative_to(root.resolve()):

@@ -29,7 +29,8 @@ MUST = (
     *("training/plan/recipes/mini.toml", "pages/templates/base.html"),
     *("pages/templates/page.css", "pages/templates/gallery.js"),
     *(
-        f"models/bundled/mini/{name}"
+        f"models/bundled/{model}/{name}"
+        for model in ("mini", "mini-int8")
         for name in (
             *("model.safetensors", "onnx/encoder.onnx", "onnx/decoder.onnx", "config.json"),
             *("tokenizer.json", "calibration.json", "capgen.json", "LICENSE-EfficientNet"),

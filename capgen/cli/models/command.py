@@ -30,8 +30,8 @@ Name = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="'mini', RUN/best-eval, a kept model, a folder, a short name (`models list --known`), "
-        "or a Hub id.",
+        help="'mini', 'mini:int8', RUN/best-eval, a kept model, a folder, a short name "
+        "(`models list --known`), or a Hub id.",
     ),
 ]
 

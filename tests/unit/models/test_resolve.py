@@ -68,7 +68,7 @@ def test_a_checkpoint_of_no_run_is_not_sought_on_the_hub(no_hub: None) -> None:
         ("mni", "Did you mean 'mini'?"),
         ("blip-bsae", "Did you mean 'blip-base'?"),
         ("my-wrds", "Did you mean 'my-words'?"),
-        ("zzz", "Known: mini, my-words, and those of `capgen models list --known`"),
+        ("zzz", "Known: mini, mini:int8, my-words, and those of `capgen models list --known`"),
     ],
 )
 def test_a_bare_name_that_the_hub_does_not_know_either(

@@ -33,7 +33,10 @@ def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_bundled_model_is_listed_and_the_default(hub_cache: Path) -> None:
-    (entry,) = list_models()
+    entry, in_8_bits = list_models()
+    assert (in_8_bits.name, in_8_bits.kind, in_8_bits.precision) == ("mini:int8", "bundled", "I8")
+    assert not in_8_bits.default and not in_8_bits.problem
+    assert in_8_bits.size < 16e6 < entry.size
     assert (entry.name, entry.kind, entry.path) == ("mini", "bundled", bundled_model_dir())
     assert entry.default and entry.onnx and not entry.problem
     assert (entry.encoder, entry.decoder) == ("EfficientNet-lite2", "GPT-2 3×256")
@@ -51,7 +54,14 @@ def test_runs_and_kept_models_are_listed_by_the_names_that_resolve(hub_cache: Pa
     write_model(models_dir() / "mine")
     write_model(models_dir() / "somebody" / "theirs")
     found = by_name()
-    assert set(found) == {"mini", "first/best-eval", "first/last", "mine", "somebody/theirs"}
+    assert set(found) == {
+        "mini",
+        "mini:int8",
+        "first/best-eval",
+        "first/last",
+        "mine",
+        "somebody/theirs",
+    }
     for name, entry in found.items():
         assert not entry.problem
         assert resolve_model(name).path == entry.path
@@ -73,7 +83,7 @@ def test_captioners_in_the_hubs_cache_are_listed(hub_cache: Path) -> None:
     (repository / "refs" / "main").write_text(new)
     write_model(hub_cache / "models--user--clip" / "snapshots" / new, config={"model_type": "clip"})
     found = by_name()
-    assert set(found) == {"mini", "user/captioner", f"user/captioner@{old}"}
+    assert set(found) == {"mini", "mini:int8", "user/captioner", f"user/captioner@{old}"}
     assert (found["user/captioner"].kind, found["user/captioner"].revision) == ("hub", new)
 
 
@@ -121,7 +131,7 @@ def test_provenance_of_another_shape_does_no_harm(provenance: dict, hub_cache: P
 def test_hidden_folders_are_not_models(hub_cache: Path) -> None:
     write_model(models_dir() / ".mine.new")
     write_run(runs_dir(), "run", "best-eval", ".best-eval.new")
-    assert set(by_name()) == {"mini", "run/best-eval"}
+    assert set(by_name()) == {"mini", "mini:int8", "run/best-eval"}
 
 
 def test_a_run_without_a_model_says_so(hub_cache: Path) -> None:
