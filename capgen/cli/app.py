@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import capgen
-from capgen.cli import accept, calibrate, review, undo
+from capgen.cli import accept, calibrate, review, serve, undo
 from capgen.cli.alt.command import alt_app
 from capgen.cli.apply import command as apply
 from capgen.cli.apply import convert
@@ -47,6 +47,7 @@ def build_app() -> typer.Typer:
     app.command("apply", epilog=apply.EXAMPLES)(apply.apply_command)
     app.command("convert", epilog=convert.EXAMPLES)(convert.convert_command)
     app.command("undo", epilog=undo.EXAMPLES)(undo.undo_command)
+    app.command("serve", epilog=serve.EXAMPLES)(serve.serve_command)
     app.command("train", epilog=train.EXAMPLES)(train.train_command)
     app.command("eval", epilog=evaluate.EXAMPLES)(evaluate.eval_command)
     app.command("calibrate", epilog=calibrate.EXAMPLES)(calibrate.calibrate_command)
