@@ -53,11 +53,13 @@ class Activity:
             headers = {"Connection": "close", "Retry-After": "1"}
             app = error_answer(503, "The service is stopping", code="stopping", headers=headers)
         self._running += 1
+        self._measures.running(self._running)
         self._idle.clear()
         try:
             await app(scope, receive, send_noted)
         finally:
             self._running -= 1
+            self._measures.running(self._running)
             if not self._running:
                 self._idle.set()
             seconds = time.monotonic() - begun

@@ -53,6 +53,9 @@ class Measures:
             buckets=_SECONDS,
             registry=registry,
         )
+        self._running = Gauge(
+            "capgen_requests_in_progress", "Requests that are read or answered.", registry=registry
+        )
         self._captions = Counter("capgen_captions", "Images with a caption.", registry=registry)
         self._failures = Counter(
             "capgen_failures", "Images without a caption.", ("code",), registry=registry
@@ -81,6 +84,10 @@ class Measures:
         """Count a request."""
         self._requests.labels(route, status).inc()
         self._durations.labels(route).observe(seconds)
+
+    def running(self, requests: int) -> None:
+        """Note how many requests are in progress."""
+        self._running.set(requests)
 
     def recorded(self, record: Record) -> None:
         """Count an image that has its record."""
