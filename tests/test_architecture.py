@@ -66,6 +66,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         *(*LEAVES, "images", "pages", "tables", "output", "reviews", "captioning", "explain"),
         *("data.cache.folders", "metrics.people", "models.resolve"),
     ),
+    # The HTTP service that `capgen serve` runs.
+    "service": (*LEAVES, "images", "models", "captioning"),
     "hub": (*LEAVES, "hub_client", "images", "models", "data", "captioning"),
     "registry": (*LEAVES, "hub_client", "models", "pages", "captioning", "evaluation"),
     "doctor": (
@@ -74,7 +76,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "cli": (
         *(*LEAVES, "images", "metrics", "models", "data", "output", "captioning", "explain"),
         *("evaluation", "training", "hub", "registry", "doctor", "reviews", "review_page"),
-        *("applying", "alt_text"),
+        *("applying", "alt_text", "service"),
     ),
     "_build": (
         *(*LEAVES, "images", "metrics", "models", "data", "captioning", "hub", "registry", "cli"),
@@ -227,10 +229,11 @@ def test_the_cpu_runtime_imports_no_torch(name: str) -> None:
 
 @pytest.mark.parametrize("module", MODULES, ids=str)
 def test_the_server_of_reviews_is_imported_when_it_is_needed(module: Path) -> None:
-    if part_of(module) == "review_page":
+    if part_of(module) in ("review_page", "service"):
         return
     assert not {name.split(".")[0] for name in imported(at_top(module))} & {"starlette", "uvicorn"}
-    assert not any(name.startswith("capgen.review_page") for name in imported(at_top(module)))
+    servers = ("capgen.review_page", "capgen.service")
+    assert not any(name.startswith(servers) for name in imported(at_top(module)))
 
 
 @pytest.mark.parametrize("module", MODULES, ids=str)

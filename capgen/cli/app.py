@@ -27,6 +27,7 @@ HOMES = {
     "apply": "capgen.cli.apply.command",
     "convert": "capgen.cli.apply.convert",
     "undo": "capgen.cli.undo",
+    "serve": "capgen.cli.serve",
     "train": "capgen.cli.train.command",
     "eval": "capgen.cli.eval.command",
     "calibrate": "capgen.cli.calibrate",

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from capgen.addresses import SECRET_FIELD
-from capgen.config import KEY_VARIABLE
+from capgen.config import KEY_VARIABLE, SERVE_TOKEN_VARIABLE
 from capgen.errors import ProtectedFileError
 from capgen.file_types import kind_of_suffix
 from capgen.overwriting import TEXT_OR_DATA, InputFiles, check_output, head_of, real_place
@@ -37,6 +37,7 @@ _messages.addHandler(logging.NullHandler())  # without a log file nothing more i
 SECRETS = (
     *("HF_TOKEN", "HUGGINGFACE_TOKEN", "HUGGING_FACE_HUB_TOKEN", "WANDB_API_KEY"),
     KEY_VARIABLE,
+    SERVE_TOKEN_VARIABLE,
 )
 # The Hub's tokens, and the tokens in requests.
 TOKEN = re.compile(

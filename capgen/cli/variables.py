@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from capgen.config import KEY_VARIABLE, flag_name, setting_variables
+from capgen.config import KEY_VARIABLE, SERVE_TOKEN_VARIABLE, flag_name, setting_variables
 from capgen.config.caches import LIMIT_VARIABLE
 from capgen.errors import UsageError
 from capgen.paths import HOME_VARIABLE
@@ -26,7 +26,7 @@ def misspelt_variables() -> Iterator[str]:
     # Here, because few users set variables.
     from capgen.data.download.mirrors import MIRROR_VARIABLE
 
-    own = {HOME_VARIABLE, LIMIT_VARIABLE, MIRROR_VARIABLE, KEY_VARIABLE}
+    own = {HOME_VARIABLE, LIMIT_VARIABLE, MIRROR_VARIABLE, KEY_VARIABLE, SERVE_TOKEN_VARIABLE}
     known = own | setting_variables()
     for name in sorted(set(unknown) - known):
         for close in difflib.get_close_matches(name, known, n=1, cutoff=_ALIKE):

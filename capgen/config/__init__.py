@@ -44,6 +44,7 @@ from capgen.config.presets import (
 )
 from capgen.config.prompts import NAMED_PROMPTS, PromptOptions
 from capgen.config.review import ReviewOptions
+from capgen.config.serving import SERVE_TOKEN_VARIABLE, ServeOptions
 from capgen.config.tags import LEAST_CONCEPT_PROBABILITY, MOST_CONCEPTS, NO_TAGS, TagOptions
 from capgen.config.training import TrainConfig, train_config
 from capgen.config.training_groups import OBJECTIVES
@@ -63,6 +64,7 @@ __all__ = [
     "OBJECTIVES",
     "OBJECTIVE_DEFAULTS",
     "OWN",
+    "SERVE_TOKEN_VARIABLE",
     "TRAIN_PRESETS",
     "AcceptConfig",
     "AltCheckOptions",
@@ -84,6 +86,7 @@ __all__ = [
     "ModelOptions",
     "PromptOptions",
     "ReviewOptions",
+    "ServeOptions",
     "SiteOptions",
     "TagOptions",
     "TrainConfig",

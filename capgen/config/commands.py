@@ -14,6 +14,7 @@ from capgen.config.evaluation import CalibrateConfig, EvalConfig
 from capgen.config.inputs import BatchOptions, CsvOptions, ImageLimits, InputOptions
 from capgen.config.models import ModelOptions
 from capgen.config.review import ReviewOptions
+from capgen.config.serving import ServeOptions
 from capgen.config.tags import TagOptions
 from capgen.config.training import TrainConfig
 
@@ -37,6 +38,9 @@ COMMANDS: dict[str, tuple[type, ...]] = {
         ReviewOptions,
     ),
     "alt.check": (SiteOptions, AltCheckOptions),
+    "serve": (
+        *(ModelOptions, DecodeOptions, BatchOptions, ImageLimits, InputOptions, ServeOptions),
+    ),
     "models.compare": (ModelOptions, DecodeOptions, EvalConfig),
     "models.test": (ModelOptions,),
 }

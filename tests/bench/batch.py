@@ -33,9 +33,8 @@ from capgen.captioning.batch.journal import Journal
 from capgen.captioning.batch.pipeline import BatchRun, ImageDone, caption_all
 from capgen.captioning.batch.sources import FileSource
 from capgen.captioning.batch_size import DEFAULT_BATCH_SIZE
-from capgen.captioning.runtimes.cores import usable_cores
+from capgen.captioning.runtimes.cores import lanes_and_threads, usable_cores
 from capgen.captioning.runtimes.onnx_runtime import OnnxRuntime
-from capgen.cli.caption.many import lanes_and_threads
 from capgen.config import DecodeOptions
 from capgen.images.folders import find_images
 from capgen.images.load import load_image

@@ -1,72 +1,111 @@
-"""The service and the container of docs/services.md."""
+"""The service, the container and the unit of docs/services.md."""
 
 from __future__ import annotations
 
-import http.client
+import base64
 import json
+import re
 import shlex
-import threading
-import types
+import shutil
+import subprocess
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
+import httpx
 import pytest
 
 from capgen import Captioner
-from tests.pages import ROOT, blocks
+from tests.pages import ROOT, blocks, commands
+from tests.service_servers import Running, serving
 
 PAGE = ROOT / "docs" / "services.md"
+SERVED = "http://127.0.0.1:8000"
+TOKEN = "a-token-of-the-tests"
+CURLS = [
+    command.text
+    for block in blocks(PAGE)
+    for command in commands(block)
+    if command.text.startswith("curl ") and "example.org" not in command.text
+]
 
 
 @pytest.fixture(scope="module")
-def port() -> Iterator[int]:
-    """The service of the page, running."""
-    (text,) = [block.text for block in blocks(PAGE) if block.section == "A service"]
-    module = types.ModuleType("service")
-    exec(compile(text, "service.py", "exec"), module.__dict__)
-    server = module.make_server(port=0)
-    module.Handler.log_message = lambda *_: None
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server.server_address[1]
-    server.shutdown()
-    thread.join()
-    server.server_close()
+def running(bundled: Captioner) -> Iterator[Running]:
+    with serving(bundled, token=TOKEN) as service:
+        yield service
 
 
-def ask(port: int, data: bytes | None) -> tuple[int, Any]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
-    connection.request("GET" if data is None else "POST", "/", data)
-    answer = connection.getresponse()
-    content = json.loads(answer.read())
-    connection.close()
-    return answer.status, content
+@pytest.fixture
+def place(images: list[Path], tmp_path: Path) -> Path:
+    """A folder with the files that the page names."""
+    shutil.copy(images[0], tmp_path / "photo.jpg")
+    shutil.copy(images[1], tmp_path / "screenshot.png")
+    (tmp_path / "token.txt").write_text(TOKEN)
+    return tmp_path
 
 
-def test_threads_share_the_captioner(port: int, bundled: Captioner, images: list[Path]) -> None:
-    expected = [bundled.caption(path, max_characters=125) for path in images[:4]]
-    with ThreadPoolExecutor(4) as pool:
-        answers = [*pool.map(lambda path: ask(port, path.read_bytes()), images[:4] * 2)]
-    assert [status for status, _ in answers] == [200] * 8
-    assert [content["caption"] for _, content in answers] == [one.text for one in expected] * 2
-    assert answers[0][1]["sha256"] == expected[0].sha256
-    assert answers[0][1]["revision"] == bundled.model.fingerprint
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+@pytest.mark.parametrize("command", CURLS)
+def test_curl_gets_records(command: str, running: Running, place: Path) -> None:
+    words = command.replace(SERVED, running.url)
+    if "token.txt" not in words:
+        words = words.replace("curl ", f"curl -H 'Authorization: Bearer {TOKEN}' ", 1)
+    done = subprocess.run(words, shell=True, cwd=place, capture_output=True, timeout=120)
+    content = json.loads(done.stdout)
+    records = content.get("records", [content])
+    assert records and all(record["caption"] for record in records), content
 
 
-def test_what_is_no_image(port: int, bundled: Captioner) -> None:
-    assert ask(port, b"no image")[0] == 422 and ask(port, b"no image")[1]["code"] == "not_an_image"
-    assert ask(port, b"")[0] == 413
-    assert ask(port, None) == (200, {"model": "mini", "revision": bundled.model.fingerprint})
+def test_there_are_commands_of_curl() -> None:
+    assert len(CURLS) >= 5
+
+
+def test_the_openai_library_gets_a_caption(
+    running: Running, images: list[Path], bundled: Captioner, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (text,) = [block.text for block in blocks(PAGE) if block.language == "py"]
+    data = base64.b64encode(images[0].read_bytes()).decode()
+    text = text.replace(SERVED, running.url).replace("base64,…", f"base64,{data}")
+    exec(text.replace("the token, or any text", TOKEN), {})
+    assert capsys.readouterr().out.strip() == bundled.caption(images[0]).text
+
+
+def test_the_page_of_the_browser_posts_what_the_service_reads(
+    bundled: Captioner, images: list[Path]
+) -> None:
+    """The request of the page, as browsers send it; what it shows is in the answer."""
+    (text,) = [block.text for block in blocks(PAGE) if block.language == "html"]
+    part = re.search(r'form\.append\("(\w+)"', text)
+    path = re.search(rf'fetch\("{SERVED}([^"]+)"', text)
+    assert part is not None and path is not None
+    (allowed,) = set(re.findall(r"--allow-origin (\S+?)`", PAGE.read_text(encoding="utf-8")))
+    with serving(bundled, allow_origin=(allowed,)) as service:
+        for content, shown in ((images[0].read_bytes(), "caption"), (b"no image", "error")):
+            answer = httpx.post(
+                service.url + path[1], files={part[1]: content}, headers={"Origin": allowed}
+            )
+            record = answer.json()
+            assert answer.headers["Access-Control-Allow-Origin"] == allowed
+            assert record["caption"] if shown == "caption" else record["error"]["message"]
 
 
 def test_the_container_copies_and_runs_what_there_is() -> None:
     (text,) = [block.text for block in blocks(PAGE) if block.language == "dockerfile"]
     lines = [line.partition(" ") for line in text.splitlines()]
     copied = [name for verb, _, rest in lines if verb == "COPY" for name in shlex.split(rest)[:-1]]
-    assert {verb for verb, *_ in lines} == {"FROM", "RUN", "COPY", "USER", "EXPOSE", "CMD"}
-    assert all((ROOT / name).exists() for name in copied if name != "service.py")
+    verbs = {"FROM", "RUN", "COPY", "USER", "EXPOSE", "HEALTHCHECK", "CMD"}
+    assert {verb for verb, *_ in lines} == verbs
+    assert all((ROOT / name).exists() for name in copied)
     command = json.loads(next(rest for verb, _, rest in lines if verb == "CMD"))
-    target = next(rest for verb, _, rest in lines if rest.startswith("service.py"))
-    assert command == ["python", target.split()[1]]
+    assert command == ["capgen", "serve", "--host", "0.0.0.0"]
+    check = json.loads(next(rest for verb, _, rest in lines if verb == "HEALTHCHECK")[4:])
+    compile(check[2], "health", "exec")
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
+def test_the_unit_is_one(tmp_path: Path) -> None:
+    (text,) = [block.text for block in blocks(PAGE) if block.language == "ini"]
+    unit = tmp_path / "capgen.service"
+    unit.write_text(text.replace("/opt/capgen/bin/capgen", "/bin/true"))
+    done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True)
+    assert "capgen.service" not in done.stderr, done.stderr

@@ -22,8 +22,9 @@ from capgen.applying.choose import choose
 from capgen.applying.locate import Locator
 from capgen.captioning.batch.inputs import Inputs
 from capgen.captioning.batch.journal import journal_path
+from capgen.captioning.runtimes.cores import lanes_and_threads
 from capgen.cli.alt.view import problem_of, where
-from capgen.cli.caption.many import BatchJob, lanes_and_threads, run_batch
+from capgen.cli.caption.many import BatchJob, run_batch
 from capgen.cli.caption.options import Results, Run
 from capgen.cli.console import Console
 from capgen.cli.review import ReviewJob, review_records

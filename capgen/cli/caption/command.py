@@ -128,7 +128,8 @@ def caption_command(
     if not counts:
         confirm_sending(model)
     if way.kind == "many" or counts:
-        from capgen.cli.caption.many import BatchJob, lanes_and_threads, run_batch
+        from capgen.captioning.runtimes.cores import lanes_and_threads
+        from capgen.cli.caption.many import BatchJob, run_batch
 
         job = BatchJob(
             inputs=inputs,

@@ -7,8 +7,9 @@ from pathlib import Path
 from capgen.captioning.batch.inputs import Inputs
 from capgen.captioning.batch.journal import journal_path
 from capgen.captioning.batch.sources import FailedSource
+from capgen.captioning.runtimes.cores import lanes_and_threads
 from capgen.cli.caption.loading import load_captioner
-from capgen.cli.caption.many import BatchJob, lanes_and_threads, run_batch
+from capgen.cli.caption.many import BatchJob, run_batch
 from capgen.cli.caption.options import Results, Run
 from capgen.cli.console import Console
 from capgen.config import DecodeOptions, ImageLimits, InputOptions, ModelOptions

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
@@ -12,9 +11,7 @@ from capgen.captioning.batch.inputs import Inputs
 from capgen.captioning.batch.journal import Journal, journal_path
 from capgen.captioning.batch.pipeline import BatchFinished, BatchRun, ImageDone, caption_all
 from capgen.captioning.batch.sources import Source
-from capgen.captioning.batch_size import DEFAULT_BATCH_SIZE
 from capgen.captioning.captioner import Captioner
-from capgen.captioning.runtimes.cores import usable_cores
 from capgen.cli.beside import open_beside, summarise
 from capgen.cli.caption.options import Results, Run
 from capgen.cli.caption.outputs import Captioned, CaptionOutputs
@@ -30,9 +27,6 @@ from capgen.output.sidecars import Sidecars
 from capgen.output.tags import tags_of
 from capgen.records import Caption, Record
 from capgen.undo import known_originals
-
-# More lanes take memory and gain little.
-_MOST_LANES = 8
 
 # Also gets whether the caption was written beside the image or into it.
 RecordWriter = Callable[[ImageDone, bool], None]
@@ -63,20 +57,6 @@ class BatchJob:
     format: str
     sidecars: Sidecars | None
     alone: str | None
-
-
-def lanes_and_threads(total: int | None, batch_size: int | None) -> tuple[int, int]:
-    """Return how many batches to run at once on the CPU, and the threads of each.
-
-    Batches side by side keep cores busier than one batch spread over them, unless there are
-    only a few images.
-    """
-    cores = usable_cores()
-    batches = (
-        _MOST_LANES if total is None else math.ceil(total / (batch_size or DEFAULT_BATCH_SIZE))
-    )
-    lanes = max(1, min(cores, batches, _MOST_LANES))
-    return lanes, max(1, cores // lanes)
 
 
 def run_batch(console: Console, captioner: Captioner, job: BatchJob, lanes: int) -> int:

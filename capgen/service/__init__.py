@@ -1,0 +1,1 @@
+"""The HTTP service of `capgen serve`: requests in, records out, batched together."""

@@ -1,0 +1,153 @@
+"""Runs the application: a server in a thread, so that the main thread is free for signals."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+import threading
+from concurrent.futures import wait
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from capgen.config import ServeOptions
+from capgen.errors import UsageError
+from capgen.service.activity import Activity
+
+# How long the head of a request may take, and a connection may wait for its next request.
+_SECONDS_FOR_HEAD = 15
+_SECONDS_IDLE = 60
+_SECONDS_TO_CLOSE = 3
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on an address.
+
+    Raises:
+        UsageError: There is no such address here, or the port is taken or not allowed.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, address = found[0]
+    except (OSError, UnicodeError) as error:
+        raise UsageError(f"--host {host}: there is no such address") from error
+    # Only if the protocol is named, asyncio switches off Nagle's algorithm, which adds 40 ms.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        if sys.platform != "win32":  # where it would share the port with another program
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(1024)
+    except OSError as error:
+        listening.close()
+        raise UsageError(
+            f"--host {host} --port {port}: {error.strerror}", hint="Choose another port."
+        ) from error
+    return listening
+
+
+class _Protocol(H11Protocol):
+    """HTTP on one connection, which is closed if the head of a request does not come in time."""
+
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self._is_between():
+            self._unwatch()
+        elif self._timer is None:
+            self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._unwatch()
+        super().connection_lost(exc)
+
+    def _is_between(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _watch(self) -> None:
+        self._timer = self.loop.call_later(_SECONDS_FOR_HEAD, self._give_up)
+
+    def _unwatch(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _give_up(self) -> None:
+        self._timer = None
+        if self._is_between() and not self.transport.is_closing():
+            self.transport.close()
+
+
+class Server:
+    """A server in a thread.
+
+    Args:
+        app: The application.
+        listening: The socket; the server closes it.
+        options: Connections, and how long requests in progress have at the end.
+    """
+
+    def __init__(self, app: Activity, listening: socket.socket, options: ServeOptions) -> None:
+        config = uvicorn.Config(
+            app,
+            loop="asyncio",
+            http=_Protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            backlog=1024,
+            limit_concurrency=options.connections,
+            timeout_keep_alive=_SECONDS_IDLE,
+            timeout_graceful_shutdown=_SECONDS_TO_CLOSE,
+        )
+        self._app = app
+        self._server = uvicorn.Server(config)
+        self._socket = listening
+        self._seconds = options.seconds_to_stop
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="capgen-serve", daemon=True)
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+        self._ready.wait()
+
+    def wait(self) -> None:
+        """Wait until the server ends, or a signal raises an exception here."""
+        while self._thread.is_alive():
+            self._thread.join(0.5)  # on Windows a signal does not end an endless wait
+
+    def stop(self) -> bool:
+        """Take no more work, let requests in progress end; return whether all did in time."""
+        if not self._thread.is_alive():
+            return True
+        done = asyncio.run_coroutine_threadsafe(self._app.finish(self._seconds), self._loop)
+        try:
+            while not done.done():
+                wait((done,), 0.5)  # as above
+            return done.result()
+        finally:
+            self._server.should_exit = True
+            self.wait()
+
+    def end_at_once(self) -> None:
+        """End whatever is in progress."""
+        self._server.should_exit = self._server.force_exit = True
+
+    def _run(self) -> None:
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._ready.set()
+        await self._server.serve(sockets=[self._socket])
