@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -68,9 +67,8 @@ class OnnxRuntime(PixelRuntime):
         self.preprocessor = folder.preprocessor
         self.tokens = special_tokens(folder)
         self.layers, self.heads, self.head_width = decoder_shape(folder)
-        self._threads = threads or usable_cores()
         with ThreadPoolExecutor(1) as other:
-            loading = other.submit(load_sessions, folder, self._threads)
+            loading = other.submit(load_sessions, folder, threads or usable_cores())
             self._tokenizer = load_tokenizer(folder)
             self._tokenizer.encode_special_tokens = True  # their names in a prompt are text
             self.concepts = read_concepts(folder)
@@ -146,16 +144,7 @@ class OnnxRuntime(PixelRuntime):
         so this takes less time than a batch, and as little memory as one image.
         """
         names = [output.name for output in self._encoder.get_outputs()]
-
-        def encode_one(image: ModelInput) -> list[Floats]:
-            return self._encoder.run(names, {"pixel_values": image.pixels[None]})
-
-        if self._threads > 1 and len(images) > 1:
-            # Images side by side keep the cores busier than the threads of one image.
-            with ThreadPoolExecutor(min(self._threads, len(images)), "capgen-encode") as pool:
-                runs = list(pool.map(encode_one, images))
-        else:
-            runs = list(map(encode_one, images))
+        runs = [self._encoder.run(names, {"pixel_values": each.pixels[None]}) for each in images]
         parts = zip(names, zip(*runs, strict=True), strict=True)
         found = {name: np.concatenate(arrays) for name, arrays in parts}
         logits = found.pop(CONCEPT_LOGITS, None)
