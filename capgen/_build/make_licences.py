@@ -23,7 +23,7 @@ PAGE = ROOT / "docs" / "licences.md"
 # Shipped files other than capgen's code: pattern in the package, description, terms, origin.
 SHIPPED = (
     (
-        "models/bundled/*/*",
+        "models/bundled/*",
         "the bundled model, also in 8 bits: weights, graphs, tokenizer, calibration",
         "MIT for capgen's part; its encoder started from Apache-2.0 weights "
         "(LICENSE-EfficientNet); of its data, Flickr8k is for non-commercial research and "

@@ -123,7 +123,7 @@ def test_the_metadata_are_those_of_the_project(unpacked: Path) -> None:
     licences = {path.relative_to(folder / "licenses").as_posix() for path in _files(folder)}
     assert licences == {
         *("LICENSE", "capgen/metrics/wordnet/LICENSE"),
-        "capgen/models/bundled/mini/LICENSE-EfficientNet",
+        *(f"capgen/models/bundled/{name}/LICENSE-EfficientNet" for name in ("mini", "mini-int8")),
     }
     assert "capgen = capgen.cli.main:run" in (folder / "entry_points.txt").read_text()
 

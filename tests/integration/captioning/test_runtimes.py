@@ -387,3 +387,11 @@ def test_a_captioner_over_a_runtime_of_ones_own_says_that_it_cannot_be_pickled()
     captioner, _ = colour_captioner()
     with pytest.raises(TypeError, match="from_pretrained"):
         pickle.dumps(captioner)
+
+
+def test_waiting_threads_do_not_spin() -> None:
+    """They took half of the processor time of one caption."""
+    runtime = Captioner.from_pretrained().runtime
+    for session in (runtime._encoder, runtime._decoder):
+        options = session.get_session_options()
+        assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
