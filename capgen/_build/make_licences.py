@@ -70,6 +70,7 @@ WHY = {
     "huggingface-hub": "models and data of the Hub",
     "hypothesis": "tests that draw their cases",
     "jinja2": "HTML pages, with every value escaped",
+    "markdown-it-py": "which images a Markdown page has",
     "mypy": "types",
     "nltk": "METEOR",
     "num2words": "the processors of SmolVLM",

@@ -90,7 +90,7 @@ def check_site(site: Site, options: AltCheckOptions) -> Iterator[Finding]:
         PlacedImage(_slashed(image.page.path), image.place, _identity(image))
         for image in site.images
     ]
-    found = list(findings(placed, max_characters=options.longest))
+    found = list(findings(placed, max_characters=options.max_characters))
     for path, error in site.unreadable.items():
         found.append(Finding(UNREADABLE, path, None, None, error.message))
     for each in found:

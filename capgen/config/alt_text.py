@@ -70,8 +70,8 @@ class AltCheckOptions:
 
     PANEL: ClassVar[str] = "Rules"
 
-    longest: int = setting(
-        125, "Most characters of an alternative text.", low=20, high=10000, flags="--max-characters"
+    max_characters: int = setting(
+        125, "Most characters of an alternative text.", low=20, high=10000
     )
     ignore: tuple[str, ...] = setting(
         (), f"Leave out this rule; may be repeated. Rules: {', '.join(RULE_NAMES)}."

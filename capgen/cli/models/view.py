@@ -32,7 +32,7 @@ _WIDE = 110
 # Columns whose cells may wrap between words, within words only if these are wider than this; and
 # those left out, in this order, where the others do not fit beside the models' whole names.
 _FOLDED, _WIDEST_WORD = ("Encoder, decoder", "Data"), 20
-_DROPPED = ("Size", "Images", "Of", "Data", "Encoder, decoder", *_METRICS)
+_DROPPED = ("Size", "Images", "Data", "Of", "Encoder, decoder", *_METRICS)
 
 
 def show_list(console: Console, entries: Sequence[ModelEntry]) -> None:

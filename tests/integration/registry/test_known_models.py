@@ -141,7 +141,7 @@ def test_a_downloaded_model_is_described_from_its_files(
     monkeypatch.setenv("CAPGEN_MODEL", "git-base")
     assert main(["models", "list", "--json"]) == 0
     entries = {entry["name"]: entry["default"] for entry in json.loads(capsys.readouterr().out)}
-    assert entries == {"mini": False, GIT: True}
+    assert entries == {"mini": False, "mini:int8": False, GIT: True}
     (snapshot / "model.safetensors").unlink()  # half a download
     assert main(["models", "show", "git-base"]) == 0
     assert "known, not downloaded" in capsys.readouterr().out

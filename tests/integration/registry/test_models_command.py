@@ -30,8 +30,10 @@ def test_the_list_wraps_between_words(
     lines = capsys.readouterr().out.splitlines()
     assert all(len(line) <= columns for line in lines)
     words = " ".join(lines).split()
-    assert {"EfficientNet-lite2,", "GPT-2", "3×256", "flickr8k", "coco_sample"} <= set(words)
-    assert "," not in words and ("Images" in words) == (columns >= 70)  # whole columns go
+    assert {"mini", "mini:int8", "EfficientNet-lite2,", "GPT-2", "3×256", "CIDEr-D"} <= set(words)
+    assert "," not in words
+    assert ({"flickr8k", "coco_sample"} <= set(words)) == (columns >= 70)  # whole columns go
+    assert ("Images" in words) == (columns >= 70)
 
 
 def test_list_and_show(kept: Path, capsys: Captured) -> None:
