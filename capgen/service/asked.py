@@ -181,8 +181,10 @@ class Resolver:
         """Return what asks a prompt; captioners of one model share its weights."""
         if prompt not in self._prompted:
             own = self.captioner
-            made = Captioner(own.model, own.runtime, prompt=resolve_prompt(prompt))
-            self._prompted[prompt] = made
+            runtime = own.runtime
+            if prompt.system != self.defaults.prompt.system:
+                runtime = runtime.with_system(prompt.system or "")
+            self._prompted[prompt] = Captioner(own.model, runtime, prompt=resolve_prompt(prompt))
         _keep(self._prompted, prompt)
         return self._prompted[prompt]
 

@@ -18,7 +18,10 @@ import pytest
 
 from capgen import Captioner
 from capgen.captioning.captioner import Captioner as CaptionerClass
+from capgen.captioning.prepare import Prepared
+from capgen.config import ImageLimits
 from capgen.service.batcher import Batcher
+from tests import tiny_prompted
 from tests.chat_server import chatting
 from tests.server import Served
 from tests.server import serving as serving_files
@@ -373,3 +376,28 @@ def test_a_model_in_a_folder_does_not_tell_where(
         for options in ({}, {"confidence": "true", "beams": "7"}, {"min_confidence": "1"}):
             answer = service.captions(images[0], b"no image", **options)
             assert str(tmp_path) not in answer.text and "my-model" in answer.text
+
+
+def test_a_model_that_follows_prompts_answers_each_request(
+    images: list[Path], tmp_path: Path
+) -> None:
+    captioner = Captioner.from_pretrained(tiny_prompted.llava(tmp_path / "tiny"), device="cpu")
+    expected = captioner.caption(images[0], max_length=8).text
+    with serving(captioner, name="tiny") as service, ThreadPoolExecutor(6) as pool:
+        questions = ["What colour?", "What shape?", "Who?"] * 2
+        answers = [
+            pool.submit(service.captions, images[0], prompt=question, max_length="8")
+            for question in questions
+        ]
+        asked = [answer.result().json()["prompt"] for answer in answers]
+        assert asked == questions
+        assert service.captions(images[0], max_length="8").json()["caption"] == expected
+        resolver = service.service.resolver
+        texts = []
+        for options in ({"system": "Be brief."}, {}):
+            one = resolver.resolve(resolver.defaults.with_given(options))
+            made = one.prepare(images[0].read_bytes(), None, ImageLimits())
+            assert isinstance(made, Prepared)
+            content: Any = made.input.content
+            texts.append(captioner.runtime.decode(content["input_ids"][0].tolist()))
+    assert "Be brief." in texts[0] and "Be brief." not in texts[1]
