@@ -62,7 +62,9 @@ def serving(
         download=download,
         allow_private=allow_private,
     )
-    service = CaptionService(Resolver(captioner, DEFAULTS, captioner.name, 16), intake, lanes=1)
+    service = CaptionService(
+        Resolver(captioner, DEFAULTS, serve.name or captioner.name, 16), intake, lanes=1
+    )
     listening = listen("127.0.0.1", 0)
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     server = Server(make_app(service, serve, token), listening, serve)

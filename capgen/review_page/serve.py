@@ -77,6 +77,8 @@ class Server:
         self._windows = windows
         self._socket = listening
         self._ready = threading.Event()
+        # Not the thread itself: Python 3.11 takes it for ended once a signal interrupts `join`.
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="review server", daemon=True)
 
     def start(self) -> None:
@@ -85,8 +87,8 @@ class Server:
 
     def wait(self) -> None:
         """Wait until the server ends, or a signal raises an exception here."""
-        while self._thread.is_alive():
-            self._thread.join(0.5)  # on Windows a signal does not end an endless wait
+        while not self._ended.wait(0.5):  # on Windows a signal does not end an endless wait
+            pass
 
     def stop(self) -> None:
         """Tell all windows, let answers in progress end, and end."""
@@ -94,10 +96,13 @@ class Server:
         self._server.should_exit = True
         with suppress(RuntimeError):  # it has ended by itself
             self._loop.call_soon_threadsafe(self._windows.close)
-        self._thread.join()
+        self._ended.wait()
 
     def _run(self) -> None:
-        asyncio.run(self._serve())
+        try:
+            asyncio.run(self._serve())
+        finally:
+            self._ended.set()
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()

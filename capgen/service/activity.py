@@ -13,6 +13,8 @@ from capgen.service.measures import Measures
 
 logger = logging.getLogger("capgen.service")
 _ROUTES = ("/v1/captions", "/v1/chat/completions", "/v1/models", "/healthz", "/metrics")
+# For the log, as nginx has it.
+_UNANSWERED = 499
 # These are answered until the end.
 _ALWAYS = ("/healthz", "/metrics")
 
@@ -40,7 +42,7 @@ class Activity:
         """Answer a request, and count it."""
         if scope["type"] != "http":
             return
-        path, begun, status = scope["path"], time.monotonic(), 499
+        path, begun, status = scope["path"], time.monotonic(), _UNANSWERED
 
         async def send_noted(message: Message) -> None:
             nonlocal status
@@ -57,6 +59,10 @@ class Activity:
         self._idle.clear()
         try:
             await app(scope, receive, send_noted)
+        except asyncio.CancelledError:  # its time to end is over
+            if status == _UNANSWERED:
+                answer = error_answer(503, "The service has stopped", code="stopping")
+                await answer(scope, receive, send_noted)
         finally:
             self._running -= 1
             self._measures.running(self._running)

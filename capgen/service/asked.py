@@ -156,9 +156,15 @@ class Resolver:
             asked = self._kept.get(options)
             if asked is None:
                 captioner = self._captioner(options.prompt)
+                try:
+                    settings, notes = captioner.settings(options.decoding)
+                except UsageError as error:
+                    message, hint = map(self._without_folder, (error.message, error.hint))
+                    raise UsageError(message, hint=hint) from error
                 asked = Asked(
                     captioner,
-                    *captioner.settings(options.decoding),
+                    settings,
+                    tuple(map(self._without_folder, notes)),
                     model=self.name,
                     revision=self.revision,
                     batch_size=captioner.batch_of(self._batch_size),
@@ -167,12 +173,18 @@ class Resolver:
             _keep(self._kept, options)
             return asked
 
+    def _without_folder(self, text: str) -> str:
+        """Return a text with the model's name for answers: its folder is nobody's business."""
+        return text.replace(self.captioner.name, self.name)
+
     def _captioner(self, prompt: PromptOptions) -> Captioner:
         """Return what asks a prompt; captioners of one model share its weights."""
         if prompt not in self._prompted:
             own = self.captioner
-            made = Captioner(own.model, own.runtime, prompt=resolve_prompt(prompt))
-            self._prompted[prompt] = made
+            runtime = own.runtime
+            if prompt.system != self.defaults.prompt.system:
+                runtime = runtime.with_system(prompt.system or "")
+            self._prompted[prompt] = Captioner(own.model, runtime, prompt=resolve_prompt(prompt))
         _keep(self._prompted, prompt)
         return self._prompted[prompt]
 

@@ -78,7 +78,9 @@ def _of_json(content: Mapping[str, Any]) -> tuple[list[Incoming], Mapping[str, A
             raise RequestError(
                 400, f"Unknown field '{name[:100]}'", "There are url, urls and options."
             )
-    options, several = content.get("options") or {}, content.get("urls")
+    options, several = content.get("options"), content.get("urls")
+    if options is None:
+        options = {}
     if not isinstance(options, Mapping):
         raise RequestError(400, "options must be an object")
     if several is None:

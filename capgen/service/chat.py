@@ -91,7 +91,9 @@ def read_chat(
     elif words:
         notes = (_UNREAD,)
     options = options.with_given(_decoding(content, answers))
-    own = content.get("capgen") or {}
+    own = content.get("capgen")
+    if own is None:
+        own = {}
     if not isinstance(own, Mapping):
         raise RequestError(400, "capgen must be an object of options")
     stream = content.get("stream_options")

@@ -19,7 +19,7 @@ from capgen.service.activity import Activity
 # How long the head of a request may take, and a connection may wait for its next request.
 _SECONDS_FOR_HEAD = 15
 _SECONDS_IDLE = 60
-_SECONDS_TO_CLOSE = 3
+_SECONDS_TO_CLOSE = 1
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -115,6 +115,8 @@ class Server:
         self._socket = listening
         self._seconds = options.seconds_to_stop
         self._ready = threading.Event()
+        # Not the thread itself: Python 3.11 takes it for ended once a signal interrupts `join`.
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="capgen-serve", daemon=True)
 
     def start(self) -> None:
@@ -124,28 +126,29 @@ class Server:
 
     def wait(self) -> None:
         """Wait until the server ends, or a signal raises an exception here."""
-        while self._thread.is_alive():
-            self._thread.join(0.5)  # on Windows a signal does not end an endless wait
+        while not self._ended.wait(0.5):  # on Windows a signal does not end an endless wait
+            pass
 
     def stop(self) -> bool:
         """Take no more work, let requests in progress end; return whether all did in time."""
-        if not self._thread.is_alive():
+        if self._ended.is_set():
             return True
         done = asyncio.run_coroutine_threadsafe(self._app.finish(self._seconds), self._loop)
-        try:
-            while not done.done():
-                wait((done,), 0.5)  # as above
-            return done.result()
-        finally:
-            self._server.should_exit = True
-            self.wait()
+        while not done.done():
+            wait((done,), 0.5)  # as above
+        self._server.should_exit = True
+        self.wait()
+        return done.result()
 
     def end_at_once(self) -> None:
         """End whatever is in progress."""
         self._server.should_exit = self._server.force_exit = True
 
     def _run(self) -> None:
-        asyncio.run(self._serve())
+        try:
+            asyncio.run(self._serve())
+        finally:
+            self._ended.set()
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()

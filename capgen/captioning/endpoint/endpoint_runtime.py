@@ -76,6 +76,12 @@ class EndpointRuntime:
         other._stop = stop
         return other
 
+    def with_system(self, system: str) -> Self:
+        """Return a runtime that asks the same server with another system message."""
+        other = copy.copy(self)
+        other._system = system
+        return other
+
     def batch_of(self, size: int) -> int:
         """Return `size`: each image is a request of its own."""
         return size

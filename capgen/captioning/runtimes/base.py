@@ -184,6 +184,10 @@ class Runtime(Protocol):
         """Return this runtime, sending no request to a server once `stop` is set."""
         ...
 
+    def with_system(self, system: str) -> Self:
+        """Return this runtime with another system message; they share the model."""
+        ...
+
     def batch_of(self, size: int) -> int:
         """Return how many inputs of any images `generate` takes at once: at most `size`."""
         ...

@@ -141,6 +141,10 @@ class PixelRuntime(ABC):
         """Return this runtime: it computes here."""
         return self
 
+    def with_system(self, system: str) -> Self:
+        """Return this runtime: `prompt_for` refuses system messages."""
+        return self
+
     def batch_of(self, size: int) -> int:
         """Return `size`, or 1 if pixels keep each image's shape."""
         return 1 if self.preprocessor.input_size is None else size

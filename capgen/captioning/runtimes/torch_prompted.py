@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import re
 import threading
@@ -158,6 +159,13 @@ class PromptedRuntime:
     def until(self, stop: threading.Event) -> Self:
         """Return this runtime: it computes here."""
         return self
+
+    def with_system(self, system: str) -> Self:
+        """Return a runtime of the same model with another system message."""
+        other = copy.copy(self)
+        other._writer = ChatWriter(self._processor, self._kind, system)
+        other._text = lru_cache(maxsize=256)(other._writer.write)
+        return other
 
     def prepare(self, image: Image.Image, prompt: str, start: str = "") -> ModelInput:
         """Let the model's processor prepare an upright RGB image and its prompt. Thread-safe.

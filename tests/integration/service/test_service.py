@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -17,7 +18,11 @@ import pytest
 
 from capgen import Captioner
 from capgen.captioning.captioner import Captioner as CaptionerClass
+from capgen.captioning.prepare import Prepared
+from capgen.config import ImageLimits
 from capgen.service.batcher import Batcher
+from tests import tiny_prompted
+from tests.chat_server import chatting
 from tests.server import Served
 from tests.server import serving as serving_files
 from tests.service_servers import Running, serving
@@ -174,7 +179,7 @@ def test_private_addresses_are_refused_and_not_told(running: Running) -> None:
 def test_addresses_are_fetched_where_that_is_allowed(
     bundled: Captioner, images: list[Path]
 ) -> None:
-    files = Served(files={"/photo.jpg": images[0].read_bytes()})
+    files = Served(files={"photo.jpg": images[0].read_bytes()})
     with serving_files(files), serving(bundled, allow_private=True) as service:
         address = f"{files.address}/photo.jpg"
         got = service.client.post("/v1/captions", json={"url": address})
@@ -341,3 +346,58 @@ def test_capgen_itself_can_ask_it(running: Running, images: list[Path]) -> None:
     asks = Captioner.from_endpoint(f"{running.url}/v1")
     caption = asks.caption(images[0])
     assert caption.text and caption.tokens and caption.usage is not None
+
+
+def test_each_request_has_its_own_prompt(images: list[Path]) -> None:
+    """A model that answers: here, on another server."""
+    with chatting() as chat, serving(Captioner.from_endpoint(chat.url, retries=0)) as service:
+        answer = service.captions(images[0], prompt="What colour?", system="Be brief.")
+        assert answer.status_code == 200 and answer.json()["prompt"] == "What colour?"
+        client = openai.OpenAI(base_url=f"{service.url}/v1", api_key="any", max_retries=0)
+        parts: Any = [
+            {"type": "image_url", "image_url": {"url": data_url(images[1])}},
+            {"type": "text", "text": "What shape?"},
+        ]
+        client.chat.completions.create(model="m", messages=[{"role": "user", "content": parts}])
+        asked = [json.dumps(request["messages"]) for request in chat.requests]
+        assert "What colour?" in asked[0] and "Be brief." in asked[0]
+        assert "What shape?" in asked[1] and "Be brief." not in asked[1]
+        refused = service.captions(images[0], start_with="A")
+        assert refused.status_code == 400 and "start_with" in refused.json()["error"]["message"]
+
+
+def test_a_model_in_a_folder_does_not_tell_where(
+    images: list[Path], bundled: Captioner, tmp_path: Path
+) -> None:
+    folder = tmp_path / "my-model"
+    shutil.copytree(bundled.folder.path, folder)
+    captioner = Captioner.from_pretrained(folder)
+    with serving(captioner, name="my-model") as service:
+        for options in ({}, {"confidence": "true", "beams": "7"}, {"min_confidence": "1"}):
+            answer = service.captions(images[0], b"no image", **options)
+            assert str(tmp_path) not in answer.text and "my-model" in answer.text
+
+
+def test_a_model_that_follows_prompts_answers_each_request(
+    images: list[Path], tmp_path: Path
+) -> None:
+    captioner = Captioner.from_pretrained(tiny_prompted.llava(tmp_path / "tiny"), device="cpu")
+    expected = captioner.caption(images[0], max_length=8).text
+    with serving(captioner, name="tiny") as service, ThreadPoolExecutor(6) as pool:
+        questions = ["What colour?", "What shape?", "Who?"] * 2
+        answers = [
+            pool.submit(service.captions, images[0], prompt=question, max_length="8")
+            for question in questions
+        ]
+        asked = [answer.result().json()["prompt"] for answer in answers]
+        assert asked == questions
+        assert service.captions(images[0], max_length="8").json()["caption"] == expected
+        resolver = service.service.resolver
+        texts = []
+        for options in ({"system": "Be brief."}, {}):
+            one = resolver.resolve(resolver.defaults.with_given(options))
+            made = one.prepare(images[0].read_bytes(), None, ImageLimits())
+            assert isinstance(made, Prepared)
+            content: Any = made.input.content
+            texts.append(captioner.runtime.decode(content["input_ids"][0].tolist()))
+    assert "Be brief." in texts[0] and "Be brief." not in texts[1]
