@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from capgen.config.edits import EditOptions, edits_of
-from capgen.config.fields import _is_number, check_ranges, flag_name, setting
+from capgen.config.fields import check_ranges, flag_name, is_number, setting
 from capgen.config.lengths import LENGTH_HINTS, LengthOptions, lengths_of
 from capgen.config.words import WordOptions, without_spare_spaces
 from capgen.errors import ModelError, UsageError
@@ -232,7 +232,7 @@ _LEAST = {
 
 def _of_model(key: str, value: Any) -> Any:
     """Return a value of a generation_config, once it is known to work."""
-    if not _is_number(value) or value < _LEAST[key]:
+    if not is_number(value) or value < _LEAST[key]:
         raise ModelError(f"The model's generation_config has {key} {value!r}")
     return value
 

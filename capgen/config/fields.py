@@ -94,7 +94,7 @@ def check_ranges(config: Any, too_low: Mapping[str, str] | None = None) -> None:
             raise UsageError(f"{flag_name(field.name)} is {value!r}; it must be {only}")
         if low is None and high is None:
             continue
-        if not _is_number(value):
+        if not is_number(value):
             raise UsageError(f"{flag_name(field.name)} is {value!r}; it must be a number")
         if "float" not in str(field.type) and not isinstance(value, numbers.Integral):
             raise UsageError(f"{flag_name(field.name)} is {value!r}; it must be a whole number")
@@ -178,7 +178,7 @@ def _string_list(text: str) -> list[str]:
 BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
     """Whether a value is a finite number, of Python or numpy."""
     real = isinstance(value, numbers.Real) and not isinstance(value, bool)
     return real and math.isfinite(value)

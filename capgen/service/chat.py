@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from capgen.config.fields import _is_number
+from capgen.config.fields import is_number
 from capgen.service.answers import RequestError
 from capgen.service.asked import RequestOptions
 from capgen.service.captioning import Incoming
@@ -186,7 +186,7 @@ def _number(content: Mapping[str, Any], name: str, low: float, high: float) -> f
     value = content.get(name)
     if value is None:
         return None
-    if not _is_number(value) or not low <= value <= high:
+    if not is_number(value) or not low <= value <= high:
         raise RequestError(400, f"{name} must be a number between {low:g} and {high:g}")
     return float(value)
 
