@@ -20,6 +20,7 @@ from capgen import Captioner
 from capgen.captioning.captioner import Captioner as CaptionerClass
 from capgen.captioning.prepare import Prepared
 from capgen.config import ImageLimits
+from capgen.service import server
 from capgen.service.batcher import Batcher
 from tests import tiny_prompted
 from tests.chat_server import chatting
@@ -401,3 +402,31 @@ def test_a_model_that_follows_prompts_answers_each_request(
             content: Any = made.input.content
             texts.append(captioner.runtime.decode(content["input_ids"][0].tolist()))
     assert "Be brief." in texts[0] and "Be brief." not in texts[1]
+
+
+def test_a_connection_that_says_nothing_is_closed(
+    bundled: Captioner, images: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "_SECONDS_FOR_HEAD", 0.2)
+    with serving(bundled) as service:
+        port = int(service.url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+            assert connection.recv(1) == b""
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nGET /heal")
+            while piece := connection.recv(1000):
+                assert not piece.startswith(b"HTTP/1.1 4")
+        assert service.captions(images[0]).status_code == 200
+
+
+def test_there_are_only_so_many_connections(bundled: Captioner) -> None:
+    with serving(bundled, connections=3) as service:
+        port = int(service.url.rpartition(":")[2])
+        assert service.client.get("/healthz").status_code == 200
+        others = [socket.create_connection(("127.0.0.1", port)) for _ in range(2)]
+        while service.client.get("/healthz").status_code != 503:  # both have arrived
+            pass
+        for other in others:
+            other.close()
+        while service.client.get("/healthz").status_code != 200:
+            pass
