@@ -35,6 +35,7 @@ NOT_RUN = {
     "python tests/bench/": "measures for a long time, on the real images",
     "python -m tests.bench.": "measures for a long time, on the real images",
     "docker run": "needs docker",
+    "capgen alt fill content/ --review": "waits for a person, too",
     "capgen review": "waits for a person; see e2e/test_review_command.py",
     "capgen serve": "runs until it is stopped; see e2e/test_serve_command.py",
     "curl ": "asks a service; see test_services_page.py",
@@ -56,6 +57,9 @@ RUN_IN = {
 OWN_TEST, SIGNATURES = "quickstart.md", "api.md"
 # What does not end with 0, and the sentence that says so.
 ENDS = {
+    "capgen alt check content/": (1, "its exit code is 1 if"),
+    "capgen alt check content/ --ignore too-long": (1, "exit code 1 if anything is wrong"),
+    "capgen alt check content/ --format sarif -o alt.sarif": (1, "exit code 1 if anything is wrong"),
     "capgen caption photos/ --min-confidence 0.6 -o captions.jsonl": (
         1,
         "the exit code is that of failures (1, unless",

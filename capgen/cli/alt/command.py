@@ -83,7 +83,7 @@ def scan_command(
     epilog=examples(
         "capgen alt fill content/ --dry-run",
         "capgen alt fill content/ --review --only accepted",
-        "capgen alt fill content/ --model smolvlm",
+        "capgen alt fill content/ --model smolvlm-500m",
     ),
 )
 @with_options(
@@ -137,7 +137,7 @@ def fill_command(
     "check",
     epilog=examples(
         "capgen alt check content/",
-        "capgen alt check public/ --format sarif -o alt.sarif",
+        "capgen alt check content/ --format sarif -o alt.sarif",
         "capgen alt check content/ --ignore too-long",
     ),
 )
