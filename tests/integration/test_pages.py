@@ -59,7 +59,10 @@ OWN_TEST, SIGNATURES = "quickstart.md", "api.md"
 ENDS = {
     "capgen alt check content/": (1, "its exit code is 1 if"),
     "capgen alt check content/ --ignore too-long": (1, "exit code 1 if anything is wrong"),
-    "capgen alt check content/ --format sarif -o alt.sarif": (1, "exit code 1 if anything is wrong"),
+    "capgen alt check content/ --format sarif -o alt.sarif": (
+        1,
+        "exit code 1 if anything is wrong",
+    ),
     "capgen caption photos/ --min-confidence 0.6 -o captions.jsonl": (
         1,
         "the exit code is that of failures (1, unless",

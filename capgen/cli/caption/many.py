@@ -82,7 +82,8 @@ def _run(console: Console, captioner: Captioner, job: BatchJob, lanes: int, tall
         )
         stack.callback(outputs.abandon)
         beside = open_beside(job.results, job.sidecars, job.limits, dry_run=job.results.dry_run)
-        screen = BatchScreen(console, job.inputs.total)
+        _, notes = captioner.settings(job.decoding)
+        screen = BatchScreen(console, job.inputs.total, of_all=notes)
 
         def problem(code: str, message: str) -> None:
             tally.unwritten[code] += 1

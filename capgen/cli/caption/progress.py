@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Self
 
 from capgen.captioning.batch.pipeline import BatchFinished, ImageDone
@@ -18,13 +18,20 @@ _MOST_NOTES = 20
 
 
 class BatchScreen:
-    """Shows progress, and failures as they come; `total` is None while it is not known."""
+    """Shows progress, and failures as they come.
 
-    def __init__(self, console: Console, total: int | None) -> None:
+    Args:
+        console: Where.
+        total: How many images there are, or None while it is not known.
+        of_all: Notes that all images have, which are not counted.
+    """
+
+    def __init__(self, console: Console, total: int | None, of_all: Collection[str] = ()) -> None:
         self._console = console
         self._total = total
         self._done = self._failed = self._reused = 0
         self._noted = Counter[str]()
+        self._of_all = of_all
         self._more_notes = False
         self._started = time.monotonic()
         bar = total != 1 and not console.quiet
@@ -38,7 +45,7 @@ class BatchScreen:
     def __exit__(self, *details: object) -> None:
         self._live.__exit__(*details)
         for note, images in self._noted.items():
-            if images > 1:
+            if images > 1 and note not in self._of_all:
                 self._console.note(f"{images:,} images: {note}")
 
     def show(self, event: ImageDone) -> None:

@@ -20,8 +20,6 @@ from tests.minis import write_flickr8k
 from tests.tiny_models import save_tiny_clip, save_tiny_gpt2, save_tiny_mini
 from tests.training_runs import SENTENCES, eight_images, run_config
 
-pytestmark = pytest.mark.usefixtures("torch_features")
-
 QUICK = ["--batch-size", "4", "--no-eval", "--no-test", "--device", "cpu", "--num-epochs", "1"]
 CARD = "---\nlicense: cc-by-sa-4.0\n---\n\n# A captioner\n"
 

@@ -19,11 +19,6 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-@pytest.fixture(autouse=True)
-def features_by_torch(torch_features):
-    """Those of ONNX Runtime are the same: unit/training/data/test_images.py and test_distill.py."""
-
-
 @pytest.fixture
 def data(tmp_path):
     return write_flickr8k(tmp_path / "data", eight_images())

@@ -112,6 +112,8 @@ def test_option_then_environment_then_own_section_then_shared_key(file, image, c
         ("caption", "2", "CAPGEN_BEAMS"),
         ("eval", "2", "CAPGEN_BEAMS"),
         ("calibrate", "2", "CAPGEN_BEAMS"),
+        ("alt.fill", "2", "CAPGEN_BEAMS"),
+        ("serve", "2", "CAPGEN_BEAMS"),
         ("models.compare", "2", "CAPGEN_BEAMS"),
     }
     assert beams(capsys, image, "--beams", "1") == 1
@@ -198,13 +200,13 @@ def small(data: Path, tmp_path: Path) -> list[str]:
 def test_a_device_may_be_a_default_of_all_commands(file, capsys, device):
     assert main(["config", "set", "device", device]) == 0
     assert (
-        "for capgen caption, eval, train, calibrate, review, models compare and models test"
-        in capsys.readouterr().err
+        "for capgen caption, eval, train, calibrate, review, alt fill, serve, models compare "
+        "and models test" in capsys.readouterr().err
     )
     assert main(["config", "show", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     commands = (
-        *("caption", "eval", "train", "calibrate", "review"),
+        *("caption", "eval", "train", "calibrate", "review", "alt.fill", "serve"),
         *("models.compare", "models.test"),
     )
     assert [(row["command"], row["value"]) for row in rows] == [(name, device) for name in commands]
@@ -238,7 +240,7 @@ def test_a_batch_size_for_captioning_is_not_trainings(file, data, image, capsys,
     assert main(["config", "show", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     shown = {row["command"] for row in rows if row["setting"] == "batch_size"}
-    assert shown == {"caption", "eval", "calibrate", "models.compare"}
+    assert shown == {"caption", "eval", "calibrate", "alt.fill", "serve", "models.compare"}
     # Who has said what training is to use is told nothing.
     _, notes = plan_of(capsys, data, *small, "--batch-size", "4")
     assert "batch_size" not in notes
@@ -302,7 +304,7 @@ def test_set_for_one_command(file, capsys):
 def test_set_says_who_cannot_use_a_value(file, capsys):
     assert main(["config", "set", "batch-size", "8"]) == 0
     notes = capsys.readouterr().err
-    assert "batch_size is 8 for capgen caption, eval, calibrate and models compare" in notes
+    assert "for capgen caption, eval, calibrate, alt fill, serve and models compare" in notes
     assert "batch_size does not apply to capgen train" in notes
     assert main(["config", "set", "seed", "4000000000"]) == 0
     assert "not used by capgen train: capgen config: --seed is" in capsys.readouterr().err

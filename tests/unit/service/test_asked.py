@@ -69,6 +69,6 @@ def test_same_options_are_resolved_once(bundled: Captioner) -> None:
     prompted = resolver.resolve(DEFAULTS.with_given({"prompt": "a dog"}))
     assert prompted.captioner.runtime is bundled.runtime
     for beams in range(1, 65):
-        for words in (1, 2):
+        for words in (3, 4):
             resolver.resolve(DEFAULTS.with_given({"beams": beams, "max_words": words}))
     assert resolver.resolve(DEFAULTS.with_given({"beams": 1})) is not prompted, "it is bounded"
