@@ -100,7 +100,10 @@ def parse_page(path: Path, content: bytes) -> Page:
     """Return the page that a file's bytes are."""
     text = content.decode("utf-8", "surrogateescape")
     suffix = path.suffix.lower()
-    found = html_places(text) if suffix in _HTML else markdown_places(text, mdx=suffix == ".mdx")
+    if suffix in _HTML:
+        found = html_places(text, language="xml" if suffix == ".xhtml" else "html")
+    else:
+        found = markdown_places(text, mdx=suffix == ".mdx")
     lines = PageLines(text)
     placed = []
     for place in found:
