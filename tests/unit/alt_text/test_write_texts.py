@@ -93,3 +93,13 @@ def test_texts_that_mean_something_to_templates_are_written(
     new = path.read_text().replace("{# c", "")
     assert name == "x.html" or not any(each in new for each in ("~~", "``a"))
     assert not any(each in new for each in ("{{", "}}", "{%", "%}", "{#", "#}"))
+
+
+@pytest.mark.parametrize("image", ["![](a.jpg)", "<img src=a.jpg>"])
+@pytest.mark.parametrize("page", ["{}\n---\n", "|a|b|\n|-|-|\n|{}|c|\n"])
+def test_a_text_makes_no_cell_of_a_table(tmp_path: Path, page: str, image: str) -> None:
+    path = tmp_path / "x.md"
+    path.write_text(page.format(image))
+    written = write_texts(read_page(path), {0: "a | b"}, UndoFile(tmp_path / "undo.jsonl"))
+    assert written.written == (0,)
+    assert path.read_text().count("|") == page.count("|")
