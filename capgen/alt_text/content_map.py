@@ -17,7 +17,7 @@ class PageLines:
     """The lines of a page, as Markdown counts them."""
 
     def __init__(self, page: str) -> None:
-        self._page = page
+        self._page = page.replace("\0", "\ufffd")  # as markdown-it has it in contents
         breaks = [*_LINE_END.finditer(page)]
         self.starts = [0, *(each.end() for each in breaks)]
         self._ends = [*(each.start() for each in breaks), len(page)]
@@ -36,7 +36,8 @@ class PageLines:
     def locate(self, content: str, lines: Sequence[int]) -> ContentMap:
         """Return where the content of a block is that covers lines [first, last)."""
         found, offset = [], 0
-        for number, text in enumerate(content.split("\n"), start=lines[0]):
+        texts = content.split("\n")
+        for number, text in enumerate(texts, start=self._first(texts[0].strip(), lines)):
             bare = text.strip()
             if bare and number < min(lines[1], len(self.starts)):
                 begin = self._given.get(number, self.starts[number])
@@ -48,6 +49,14 @@ class PageLines:
             offset += len(text) + 1
         return ContentMap(self.start(lines[0]), found)
 
+    def _first(self, bare: str, lines: Sequence[int]) -> int:
+        """Return the line that a content begins in; it has no lines of form feeds alone."""
+        for number in range(lines[0], min(lines[1], len(self.starts))):
+            begin = self._given.get(number, self.starts[number])
+            if self._page.find(bare, begin, self._ends[number]) >= 0:
+                return number
+        return lines[0]
+
 
 class ContentMap:
     """Maps offsets in a block's content to offsets in the page, where the block is at `begin`."""
@@ -56,6 +65,14 @@ class ContentMap:
         self.begin = begin
         self._pieces = pieces
         self._offsets = [offset for offset, _, _ in pieces]
+
+    def restored(self, content: str, page: str) -> str:
+        """Return the block's content with the characters that `page` has there."""
+        parts, done = [], 0
+        for offset, place, length in self._pieces:
+            parts += [content[done:offset], page[place : place + length]]
+            done = offset + length
+        return "".join([*parts, content[done:]])
 
     def at(self, offset: int) -> int | None:
         """Return where a character of the content, or the end of a line, is; None if unknown."""

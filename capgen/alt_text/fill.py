@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -111,11 +112,11 @@ def write_site(
     Raises:
         StorageError: No space is left, or the undo file cannot be written.
     """
+    wanted: defaultdict[Path, dict[int, str]] = defaultdict(dict)
+    for image in site.missing:
+        text = texts.get(image_key(image))
+        if text is not None:
+            wanted[image.page.path][image.number] = text
     for page in site.pages:
-        wanted = {
-            image.number: texts[image_key(image)]
-            for image in site.missing
-            if image.page is page and image_key(image) in texts
-        }
-        if wanted:
-            yield write_texts(page, wanted, undo)
+        if page.path in wanted:
+            yield write_texts(page, wanted[page.path], undo)

@@ -23,10 +23,10 @@ _ADDRESSES = ("src", "data-src", "data-original", "data-lazy-src")
 _LONGEST_CONTEXT = 300
 
 
-def html_places(page: str) -> list[Place]:
+def html_places(page: str, *, language: Language = "html") -> list[Place]:
     """Return the images of an HTML page in their order; lines and columns are not set."""
     reader = _Reader(page)
-    for piece in read_html(page):
+    for piece in read_html(page, language=language):
         reader.take(piece)
     return reader.places()
 
@@ -123,10 +123,12 @@ def with_context(blocks: Sequence[Block]) -> list[Place]:
     """
     found = []
     heading = ""
+    before = _nearest(blocks)
+    after = _nearest(blocks[::-1])[::-1]
     for number, block in enumerate(blocks):
         if block.kind in HEADINGS:
             heading = block.text or heading
-        around = "" if not block.places else _paragraph(blocks, number)
+        around = _paragraph(block, before[number], after[number]) if block.places else ""
         found += [_in_context(place, heading, around) for place in block.places]
     return found
 
@@ -135,26 +137,25 @@ def _in_context(place: Place, heading: str, paragraph: str) -> Place:
     return replace(place, heading=place.heading or heading, paragraph=place.paragraph or paragraph)
 
 
-def _paragraph(blocks: Sequence[Block], number: int) -> str:
-    block = blocks[number]
+def _paragraph(block: Block, before: Block | None, after: Block | None) -> str:
     if block.text and block.kind not in HEADINGS:
         return block.text
-    after = _first_text(blocks[number + 1 :])
     if block.kind == "figure" and after is not None and after.kind == "figcaption":
         return after.text
-    before = _first_text(blocks[number - 1 :: -1] if number else ())
     beside = after if before is None or block.kind in HEADINGS else before
     return "" if beside is None else beside.text
 
 
-def _first_text(blocks: Sequence[Block]) -> Block | None:
-    """Return the first block with text, unless a heading comes first."""
+def _nearest(blocks: Sequence[Block]) -> list[Block | None]:
+    """Return for each block the last one with text before it, unless a heading is between them."""
+    found, last = list[Block | None](), None
     for block in blocks:
+        found.append(last)
         if block.kind in HEADINGS:
-            return None
-        if block.text:
-            return block
-    return None
+            last = None
+        elif block.text:
+            last = block
+    return found
 
 
 class _Reader:

@@ -14,6 +14,8 @@ from capgen.alt_text.places import Place
 # Folders beside pages whose files a site's generator puts at its root.
 _STATIC = ("", "static", "public", "assets", "src", "docs")
 _AFTER_PATH = re.compile(r"[?#].*", re.DOTALL)
+# How Docusaurus names its own folder, and files that it leaves as they are.
+_DOCUSAURUS = re.compile(r"^(?:@site|pathname://)(?=/)")
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:")
 
 
@@ -41,6 +43,7 @@ class ImageFiles:
         return None
 
     def _possible(self, page: Path, address: str) -> Iterator[Path]:
+        address = _DOCUSAURUS.sub("", address)
         if not address or address.startswith("//") or _SCHEME.match(address):
             return
         # A file may have "%20" or "?" in its name, too; that is tried last.

@@ -34,10 +34,12 @@ _FRONT_MATTER = re.compile(
 )
 _NOT_LINE_END = re.compile(r"[^\r\n]")
 # `figure` and the like of Hugo.
-_SHORTCODE = re.compile(r"\{\{[<%]\s*(?:figure|image|img)\s(.*?)/?\s*[>%]\}\}", re.DOTALL)
+_SHORTCODE = re.compile(
+    r"\{\{[<%]\s*(?:figure|image|img)\s((?:(?!\{\{[<%]).)*?)/?\s*[>%]\}\}", re.DOTALL
+)
 _JSX = re.compile(f"<(?=(?:img|{'|'.join(COMPONENTS)})[\\s/>])")
 # What is no text of a paragraph: expressions, shortcodes, and in MDX all that may be JSX.
-_SHORTCODES = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+_SHORTCODES = re.compile(r"\{\{(?:(?!\{\{).)*?\}\}|\{%(?:(?!\{%).)*?%\}", re.DOTALL)
 _JSX_TAGS = re.compile(r"<[A-Za-z/].*>|\{.*\}", re.DOTALL)
 # Blocks of MkDocs, whose indented content is no code.
 _INDENTED_BLOCK = re.compile(r"^[ \t]*(?:!!!|\?\?\?\+?|===)[ \t]", re.MULTILINE)
@@ -72,7 +74,7 @@ class _Reader:
                 self._take_inline(token, kind)
             elif token.type == "html_block":
                 where = self._begin_block(token, "")
-                found = html_places(token.content)
+                found = html_places(where.restored(token.content, self._text))
                 self._blocks[-1].places += [_moved(each, where, 0) for each in found]
             elif token.type in ("fence", "code_block"):
                 assert token.map is not None
@@ -98,7 +100,7 @@ class _Reader:
             if child.type == "image":
                 block.places.append(self._markdown_image(child, where))
             elif child.type == "html_inline":
-                block.places += self._tag_in_text(child, where)
+                block.places += self._tag_in_text(child, where, token.content)
             elif child.type == "code_inline":
                 start, end = (where.at(each) for each in child.meta["span"])
                 if start is not None and end is not None:
@@ -132,9 +134,9 @@ class _Reader:
             edit=edit,
         )
 
-    def _tag_in_text(self, token: Token, where: ContentMap) -> Iterator[Place]:
-        begin = token.meta["span"][0]
-        tag = read_tag(token.content, 0)
+    def _tag_in_text(self, token: Token, where: ContentMap, content: str) -> Iterator[Place]:
+        begin, end = token.meta["span"]
+        tag = read_tag(where.restored(content, self._text)[begin:end], 0)
         place = None if tag is None else place_of_tag(tag)
         in_page = where.at(begin)
         shortcode = in_page is not None and self._page[max(0, in_page - 2) : in_page] == "{{"

@@ -13,6 +13,7 @@ from capgen.alt_text.html_places import html_places
 from capgen.alt_text.markdown_places import markdown_places
 from capgen.alt_text.places import Place
 from capgen.errors import DataError
+from capgen.overwriting import real_place
 
 _HTML = (".html", ".htm", ".xhtml")
 _MARKDOWN = (".md", ".markdown", ".mdx")
@@ -66,6 +67,7 @@ def find_pages(content: Path, exclude: Sequence[str] = ()) -> Iterator[Path]:
         below = os.path.relpath(path, content).replace(os.sep, "/")
         return any(fnmatch(below, each) or fnmatch(name, each) for each in exclude)
 
+    found = set[str]()  # a link and the page that it leads to are one
     for folder, folders, names in os.walk(content):
         folders[:] = sorted(
             each
@@ -77,7 +79,8 @@ def find_pages(content: Path, exclude: Sequence[str] = ()) -> Iterator[Path]:
         for name in sorted(names):
             path = Path(folder, name)
             page = path.suffix.lower() in SUFFIXES and not name.startswith(".")
-            if page and not left_out(str(path), name):
+            if page and not left_out(str(path), name) and real_place(path) not in found:
+                found.add(real_place(path))
                 yield path
 
 
@@ -88,6 +91,8 @@ def read_page(path: Path) -> Page:
         DataError: The file cannot be read, or is UTF-16.
     """
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise DataError(f"{path} is not a regular file")  # it might never end
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"Cannot read {path}: {error.strerror}") from error
@@ -100,7 +105,10 @@ def parse_page(path: Path, content: bytes) -> Page:
     """Return the page that a file's bytes are."""
     text = content.decode("utf-8", "surrogateescape")
     suffix = path.suffix.lower()
-    found = html_places(text) if suffix in _HTML else markdown_places(text, mdx=suffix == ".mdx")
+    if suffix in _HTML:
+        found = html_places(text, language="xml" if suffix == ".xhtml" else "html")
+    else:
+        found = markdown_places(text, mdx=suffix == ".mdx")
     lines = PageLines(text)
     placed = []
     for place in found:

@@ -13,8 +13,19 @@ AltState = Literal["missing", "decoration", "written", "computed"]
 # Whose rules a text is escaped by.
 Syntax = Literal["markdown", "html", "shortcode"]
 
-# Also what means something in tables and in MDX only: a backslash before it is never shown.
-_MARKDOWN = re.compile(r"([\\`*_\[\]<~|{}]|&(?=#?\w+;))")
+# Also what means something in MDX only: a backslash before it is never shown. Before
+# the others below, it is shown by some Markdown; all know references.
+_MARKDOWN = re.compile(r"([\\*_\[\]{}])")
+_MARKDOWN_REFERENCES = (
+    (re.compile(r"&(?=#?\w+;)"), "&amp;"),
+    (re.compile("<"), "&lt;"),
+    (re.compile("~"), "&#126;"),
+    (re.compile(r"\|"), "&#124;"),  # makes a table of a heading, even with a backslash
+    (re.compile("`"), "&#96;"),  # one before the image would make code up to it, backslash or not
+)
+# What would begin or end an expression or a comment of a template language, whose turn is first.
+_TEMPLATE = re.compile(r"(?<=\{)[%#]")
+_TEMPLATE_BRACE = re.compile(r"\{(?=[{%#])|(?<=[}%#])\}")
 _LINE_ENDS = re.compile(r"\s*[\r\n]+\s*")
 
 
@@ -93,7 +104,15 @@ def escaped(text: str, syntax: Syntax) -> str:
     """Return a text, on one line, as it is written in an alternative text of a page."""
     text = _LINE_ENDS.sub(" ", text).strip()
     if syntax == "markdown":
+        for pattern, reference in _MARKDOWN_REFERENCES:
+            text = pattern.sub(reference, text)
+        text = _TEMPLATE.sub(_reference, text)
         return _MARKDOWN.sub(r"\\\1", text)
     if syntax == "shortcode":
         return text.replace("\\", "\\\\").replace('"', '\\"')
-    return html.escape(text, quote=False).replace('"', "&quot;")
+    text = html.escape(text, quote=False).replace('"', "&quot;").replace("|", "&#124;")
+    return _TEMPLATE_BRACE.sub(_reference, text)
+
+
+def _reference(match: re.Match[str]) -> str:
+    return f"&#{ord(match.group())};"

@@ -12,15 +12,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-# In Hugo's shortcodes, backslashes escape quotes; in JSX, braces hold expressions.
-Language = Literal["html", "jsx", "shortcode"]
+# In XML, any tag may be an element by itself; in Hugo's shortcodes, backslashes escape quotes; in
+# JSX, braces hold expressions.
+Language = Literal["html", "xml", "jsx", "shortcode"]
 
 # What is inside is text, not tags.
-_RAW = ("script", "style", "textarea", "title", "iframe", "noembed", "noframes", "xmp")
-# Comments of HTML, Liquid, Jinja, Go templates and JSX, and instructions as in PHP.
+_RAW = ("script", "style", "textarea", "title", "iframe", "noembed", "noframes", "xmp", "plaintext")
+# Comments of HTML, Liquid, Jinja, Go templates and JSX, code that Liquid colours, and instructions
+# as in PHP.
 _COMMENT = re.compile(
-    r"<!--(?:>|->|.*?(?:--!?>|\Z))|\{%-?\s*comment\b.*?\{%-?\s*endcomment\s*-?%\}"
-    r"|\{#.*?#\}|\{\{-?\s*/\*.*?\*/\s*-?\}\}|\{/\*.*?\*/\}|<\?.*?(?:\?>|\Z)|<!\[CDATA\[.*?\]\]>",
+    r"<!--(?:>|->|.*?(?:--!?>|\Z))"
+    r"|\{%-?\s*(comment|highlight)\b(?:(?!\{%-?\s*\1\b).)*?\{%-?\s*end\1\s*-?%\}"
+    r"|\{#(?:(?!\{#).)*?#\}"
+    r"|\{\{-?\s*/\*(?:(?!/\*).)*?\*/\s*-?\}\}|\{/\*(?:(?!/\*).)*?\*/\}|<\?.*?(?:\?>|\Z)"
+    r"|<!\[CDATA\[(?:(?!<!\[).)*?\]\]>|<!(?!--)[^>]*(?:>|\Z)|</[^a-zA-Z>][^>]*(?:>|\Z)",
     re.DOTALL,
 )
 _TAG_NAME = re.compile(r"[a-zA-Z][^\s/>]*")
@@ -119,6 +124,8 @@ def _end_of_tag(page: str, tag: Tag | None, *, language: Language) -> int:
     """Return the character after a tag, and after what is inside if that is no HTML."""
     assert tag is not None
     if language == "jsx" or tag.closes or tag.name.lower() not in _RAW:
+        return tag.end
+    if language == "xml" and page.endswith("/>", tag.start, tag.end):
         return tag.end
     closing = re.compile(f"</{re.escape(tag.name)}(?=[\\s/>])", re.IGNORECASE).search(page, tag.end)
     return len(page) if closing is None else closing.start()

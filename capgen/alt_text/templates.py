@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 
-# Comments of Liquid, Go templates and MDX.
+# Comments of Liquid, Go templates and MDX, and code that Liquid and Hugo colour.
 COMMENT = re.compile(
-    r"\{%-?\s*comment\b.*?\{%-?\s*endcomment\s*-?%\}|\{\{-?\s*/\*.*?\*/\s*-?\}\}|\{/\*.*?\*/\}",
+    r"\{%-?\s*(comment|highlight)\b(?:(?!\{%-?\s*\1\b).)*?"
+    r"\{%-?\s*end\1\s*-?%\}"
+    r"|\{\{([<%])\s*highlight\s.*?\{\{\2\s*/\s*highlight\s*[>%]\}\}"
+    r"|\{\{-?\s*/\*(?:(?!/\*).)*?\*/\s*-?\}\}|\{/\*(?:(?!/\*).)*?\*/\}",
     re.DOTALL,
 )
-EXPRESSION = re.compile(r"\{\{(?![<%]).*?\}\}|(?<!\{)\{%.*?%\}")
+# One that does not end costs no more than the way to the next.
+EXPRESSION = re.compile(r"\{\{(?![<%])(?:(?!\{\{)[^\r\n])*?\}\}|(?<!\{)\{%(?:(?!\{%)[^\r\n])*?%\}")
 _QUOTED = re.compile(r"[\"']([^\"']+)[\"']")
 # What would end an address in Markdown.
 _NOT_IN_ADDRESSES = re.compile(r"[\s\"'()<>\[\]|]")

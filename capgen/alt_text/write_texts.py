@@ -102,7 +102,8 @@ def _replace(page: Page, edits: Mapping[int, tuple[Edit, str]], undo: UndoFile) 
             if page.path.read_bytes() != page.content:
                 return f"{page.path} was changed meanwhile"
         undo.record(page.path, old, new)
-        replace_file(page.path, b"".join(new))
+        # Over an "image", too: a page may begin like a drawing (`<svg>`).
+        replace_file(page.path, b"".join(new), over_image=True)
     except DiskFullError:
         raise
     except StorageError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -201,4 +202,4 @@ def _tell(console: Console, job: FillJob, tally: _Tally) -> None:
         return
     console.note(f"{texts} written into {pages}{rest}")
     if tally.written:
-        console.note(f"capgen undo {job.places.undo_file} takes them back")
+        console.note(f"capgen undo {shlex.quote(str(job.places.undo_file))} takes them back")

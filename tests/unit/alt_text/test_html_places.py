@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import process_time
+
 import pytest
 
 from capgen.alt_text.html_places import html_places
@@ -85,3 +87,29 @@ def test_context() -> None:
 def test_a_page_full_of_what_is_no_tag_takes_no_time() -> None:
     assert html_places("<" * 200_000 + "<img src=a>")[0].address == "a"
     assert html_places('<a b="' * 3_000) == []
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<plaintext><img src=a.jpg>",
+        "<![ <img src=a.jpg>",
+        "</ <img src=a.jpg>",
+        "{% highlight html %}<img src=a.jpg>{% endhighlight %}",
+    ],
+)
+def test_what_a_browser_does_not_show_is_no_image(page: str) -> None:
+    assert html_places(page) == []
+
+
+def test_a_script_may_end_itself_in_xhtml() -> None:
+    page = '<script src="x.js"/><img src="a.jpg"/>'
+    assert [place.address for place in html_places(page, language="xml")] == ["a.jpg"]
+    assert html_places(page) == []
+
+
+def test_many_images_without_text_take_no_quadratic_time() -> None:
+    started = process_time()
+    found = html_places("<h1>Title</h1><p>First</p>" + "<p><img src=a.jpg></p><div></div>" * 20_000)
+    assert {(place.heading, place.paragraph) for place in found} == {("Title", "First")}
+    assert process_time() - started < 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from time import process_time
 
 import pytest
 
@@ -170,3 +171,47 @@ def test_bytes_that_are_no_text_stay() -> None:
     changed = new.encode("utf-8", "surrogateescape")
     assert changed == content.replace(b"![]", b"![caf&#233;]")
     assert parse_page(Path("x.md"), changed).places[0].text == "café"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "{% highlight html %}\n<img src=a.jpg>\n![](a.jpg)\n{% endhighlight %}",
+        "{{< highlight html >}}\n<img src=a.jpg>\n{{< /highlight >}}",
+        "{%- comment -%}\n![](a.jpg)\n{%- endcomment -%}",
+    ],
+)
+def test_code_that_a_template_colours_is_no_image(page: str) -> None:
+    assert addresses(page) == []
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<img src=\"{{ '/a b.jpg' | relative_url }}\">",
+        "text <img src=\"{{ '/a b.jpg' | relative_url }}\">",
+        "> text <img\n> src=\"{{ '/a b.jpg' }}\">",
+    ],
+)
+def test_the_address_within_an_expression_of_html(page: str) -> None:
+    assert addresses(page) == ["/a b.jpg"]
+
+
+@pytest.mark.parametrize(
+    "page", ["x\0 ![](a.jpg)", "\f\n![](a.jpg)", "- \f\n![](a.jpg)", "x\f![](a.jpg)"]
+)
+def test_control_characters_do_not_hide_a_place(page: str) -> None:
+    [place] = markdown_places(page)
+    assert place.edit is not None
+    assert with_texts(page, [(place.edit, "TEXT")]) == page.replace("![]", "![TEXT]")
+
+
+def test_an_expression_ends_with_its_line_whatever_ends_that() -> None:
+    assert addresses("# {% a\r\r~~~\r<img src=a.jpg>%}\r~~~\r") == []
+
+
+def test_what_does_not_end_takes_no_quadratic_time() -> None:
+    for piece in ("{{ a\n", "{{", "{% comment %}\n", "{{< figure x\n", "{/* "):
+        started = process_time()
+        assert markdown_places(piece * 20_000, mdx=True) == []
+        assert process_time() - started < 5, piece

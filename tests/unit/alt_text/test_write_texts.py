@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from capgen.alt_text.pages import read_page
 from capgen.alt_text.places import Edit
 from capgen.alt_text.write_texts import write_texts
@@ -65,3 +67,39 @@ def test_what_cannot_be_changed_is_a_problem(tmp_path: Path) -> None:
     path.write_text("![r]\n\n[r]: a.jpg")
     written = write_texts(read_page(path), {0: "a dog"}, None)
     assert written.problems == {0: "its alternative text cannot be changed there"}
+
+
+@pytest.mark.parametrize("begin", ["<svg></svg>", 'a page about "sha256_after" and undo files '])
+def test_a_page_may_begin_like_another_file(tmp_path: Path, begin: str) -> None:
+    path = tmp_path / "x.html"
+    path.write_text(f"{begin}<img src=a.jpg>")
+    written = write_texts(read_page(path), {0: "a dog"}, UndoFile(tmp_path / "undo.jsonl"))
+    assert written.written == (0,)
+    assert path.read_text() == f'{begin}<img src=a.jpg alt="a dog">'
+
+
+@pytest.mark.parametrize("name", ["x.md", "x.html"])
+@pytest.mark.parametrize(
+    "text", ["{{ page }} {% x %} {# c #}", "``a", "~~a~~ <b> &copy; | {x}", "{%", "}} %} #}"]
+)
+def test_texts_that_mean_something_to_templates_are_written(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    path = tmp_path / name
+    image = "![](a.jpg)" if name == "x.md" else "<img src=a.jpg>"
+    path.write_text(f"{image} ``\n\n{{# c")
+    written = write_texts(read_page(path), {0: text}, UndoFile(tmp_path / "undo.jsonl"))
+    assert (written.written, written.problems) == ((0,), {})
+    new = path.read_text().replace("{# c", "")
+    assert name == "x.html" or not any(each in new for each in ("~~", "``a"))
+    assert not any(each in new for each in ("{{", "}}", "{%", "%}", "{#", "#}"))
+
+
+@pytest.mark.parametrize("image", ["![](a.jpg)", "<img src=a.jpg>"])
+@pytest.mark.parametrize("page", ["{}\n---\n", "|a|b|\n|-|-|\n|{}|c|\n"])
+def test_a_text_makes_no_cell_of_a_table(tmp_path: Path, page: str, image: str) -> None:
+    path = tmp_path / "x.md"
+    path.write_text(page.format(image))
+    written = write_texts(read_page(path), {0: "a | b"}, UndoFile(tmp_path / "undo.jsonl"))
+    assert written.written == (0,)
+    assert path.read_text().count("|") == page.count("|")
