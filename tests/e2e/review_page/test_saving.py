@@ -30,6 +30,8 @@ def test_what_is_edited_while_the_own_decision_is_under_way_is_no_conflict(
     window.page.route("**/api/decide", lambda route: held.append(route), times=1)
     window.press("a", "k", "e")
     window.wait_text("#option-0 .row-state", "saving…")
+    while not held:  # the page shows it a moment before the browser asks
+        window.page.wait_for_timeout(1)
     held[0].continue_()
     window.wait_said("Saved: accepted")
     window.page.keyboard.insert_text("better words")
