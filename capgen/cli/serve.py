@@ -70,6 +70,7 @@ def serve_command(
     from capgen.service.asked import RequestOptions, Resolver
     from capgen.service.caps import Caps
     from capgen.service.captioning import CaptionService, Intake
+    from capgen.service.open_files import allow_connections
     from capgen.service.server import Server
 
     console = Console()
@@ -77,6 +78,7 @@ def serve_command(
         console.note(note)
     token = read_token(serving)
     confirm_sending(model)
+    allow_connections(serving.connections)
     listening = listen(serving.host, serving.port, hint="Choose another port.")
     with listening:
         lanes, threads = lanes_and_threads(None, batch.batch_size)
