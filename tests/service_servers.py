@@ -17,10 +17,12 @@ import httpx
 
 from capgen import Captioner
 from capgen.config import DecodeOptions, ImageLimits, PromptOptions, ServeOptions
+from capgen.listening import listen
 from capgen.service.app import make_app
 from capgen.service.asked import RequestOptions, Resolver
+from capgen.service.caps import Caps
 from capgen.service.captioning import CaptionService, Intake
-from capgen.service.server import Server, listen
+from capgen.service.server import Server
 
 ROOT = Path(__file__).parents[1]
 DEFAULTS = RequestOptions(decoding=DecodeOptions(), prompt=PromptOptions())
@@ -63,9 +65,13 @@ def serving(
         allow_private=allow_private,
     )
     service = CaptionService(
-        Resolver(captioner, DEFAULTS, serve.name or captioner.name, 16), intake, lanes=1
+        Resolver(
+            captioner, DEFAULTS, serve.name or captioner.name, 16, Caps(serve, DEFAULTS.decoding)
+        ),
+        intake,
+        lanes=1,
     )
-    listening = listen("127.0.0.1", 0)
+    listening = listen("127.0.0.1", 0, hint="")
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     server = Server(make_app(service, serve, token), listening, serve)
     server.start()

@@ -65,23 +65,33 @@ def serve_command(
     """
     from capgen.captioning.captioner import Captioner
     from capgen.captioning.runtimes.cores import lanes_and_threads
+    from capgen.listening import listen
     from capgen.service.app import make_app
     from capgen.service.asked import RequestOptions, Resolver
+    from capgen.service.caps import Caps
     from capgen.service.captioning import CaptionService, Intake
-    from capgen.service.server import Server, listen
+    from capgen.service.open_files import allow_connections
+    from capgen.service.server import Server
 
     console = Console()
     for note in unused_notes(context, "serve"):
         console.note(note)
     token = read_token(serving)
     confirm_sending(model)
-    listening = listen(serving.host, serving.port)
+    allow_connections(serving.connections)
+    listening = listen(serving.host, serving.port, hint="Choose another port.")
     with listening:
         lanes, threads = lanes_and_threads(None, batch.batch_size)
         captioner = Captioner.from_options(model, threads=threads)
         defaults = RequestOptions(decoding=decoding, prompt=model_prompt(model))
         service = CaptionService(
-            Resolver(captioner, defaults, name_of(captioner, serving), batch.batch_size),
+            Resolver(
+                captioner,
+                defaults,
+                name_of(captioner, serving),
+                batch.batch_size,
+                Caps(serving, decoding),
+            ),
             Intake(
                 limits=replace(limits, max_bytes=min(limits.max_bytes, serving.max_body)),
                 queue=serving.queue,

@@ -181,7 +181,10 @@ BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "
 def is_number(value: Any) -> bool:
     """Whether a value is a finite number, of Python or numpy."""
     real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    return real and math.isfinite(value)
+    try:
+        return real and math.isfinite(value)
+    except OverflowError:  # a whole number that no float can hold
+        return False
 
 
 def _range(low: float | None, high: float | None) -> str:

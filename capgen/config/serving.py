@@ -45,6 +45,15 @@ class ServeOptions:
     queue: int = setting(
         128, "Images that are worked on or wait at the same time; more get 429.", low=1, high=65536
     )
+    most_beams: int = setting(
+        16,
+        "Most beams, and most captions of an image, that a request may ask for.",
+        low=1,
+        high=64,
+    )
+    most_tokens: int = setting(
+        512, "Longest caption that a request may ask for, in tokens.", low=2, high=4096
+    )
     connections: int = setting(512, "Connections at the same time.", low=1, high=65536)
     seconds_to_send: float = setting(
         30.0, "Seconds that a request may take to arrive.", low=0.1, high=3600.0

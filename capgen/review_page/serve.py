@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import sys
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
@@ -12,6 +11,7 @@ from contextlib import suppress
 import uvicorn
 from starlette.types import ASGIApp
 
+from capgen import listening
 from capgen.errors import UsageError
 from capgen.review_page.windows import Windows
 
@@ -37,19 +37,7 @@ def listen(port: int, preferred: Iterable[int] = ()) -> socket.socket:
 
 
 def _listen(port: int) -> socket.socket:
-    # Only if the protocol is named, asyncio switches off Nagle's algorithm, which adds 40 ms.
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        if sys.platform != "win32":  # where it would share the port with another program
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((HOST, port))
-        listening.listen(128)
-    except OSError as error:
-        listening.close()
-        raise UsageError(
-            f"--port {port}: {error.strerror}", hint="Leave out --port to take a free one."
-        ) from error
-    return listening
+    return listening.listen(HOST, port, hint="Leave out --port to take a free one.")
 
 
 class Server:

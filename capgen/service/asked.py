@@ -16,12 +16,14 @@ from capgen.captioning.prompts import resolve_prompt
 from capgen.config import DecodeOptions, DecodeSettings, ImageLimits, PromptOptions, parse_setting
 from capgen.errors import UsageError, did_you_mean
 from capgen.records import CaptionFailure, Record
+from capgen.service.caps import Caps
 
 # Different options that are kept resolved.
 _MOST_KEPT = 64
 _PROMPT = tuple(field.name for field in dataclasses.fields(PromptOptions))
 _DECODING = tuple(field.name for field in dataclasses.fields(DecodeOptions))
-_SEVERAL = tuple(field.name for field in dataclasses.fields(DecodeOptions) if field.default == ())
+# Of the operator only: the regular expressions of strangers could take any time and memory.
+_UNASKABLE = ("replace",)
 # Longer ones are no prompt for a caption; the file of a prompt is not read from requests.
 _LONGEST_TEXT = 20_000
 
@@ -45,6 +47,10 @@ class RequestOptions:
         decoding: dict[str, Any] = {}
         prompt: dict[str, Any] = {}
         for name, value in given.items():
+            if name in _UNASKABLE:
+                raise UsageError(
+                    f"{name} is not taken from requests", hint="Start the service with it."
+                )
             if name in _PROMPT:
                 prompt[name] = _value(PromptOptions, name, value)
             elif name in _DECODING:
@@ -57,6 +63,15 @@ class RequestOptions:
         )
 
 
+def _is_unicode(text: str) -> bool:
+    """Whether a text has no half of a surrogate pair, which JSON can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _value(kind: type, name: str, value: Any) -> Any:
     default = {field.name: field.default for field in dataclasses.fields(kind)}[name]
     if value is None:
@@ -64,8 +79,6 @@ def _value(kind: type, name: str, value: Any) -> Any:
     if isinstance(value, list):
         if not all(isinstance(item, str) for item in value):
             raise UsageError(f"{name} must be a list of texts")
-        if name in _SEVERAL:
-            return tuple(value)
         if len(value) != 1:
             raise UsageError(f"{name} is given {len(value)} times")
         value = value[0]
@@ -74,6 +87,8 @@ def _value(kind: type, name: str, value: Any) -> Any:
     text = value if isinstance(value, str) else json.dumps(value)
     if len(text) > _LONGEST_TEXT:
         raise UsageError(f"{name} has {len(text):,} characters; at most {_LONGEST_TEXT:,} are read")
+    if not _is_unicode(text):
+        raise UsageError(f"{name} is not valid text")
     if isinstance(value, str) and kind is PromptOptions:
         return text
     return parse_setting(kind, name, text)
@@ -127,17 +142,24 @@ class Resolver:
         defaults: The options of requests that say nothing.
         name: The model's name in records.
         batch_size: Most images at once.
+        caps: How much work requests may ask for.
 
     Raises:
         UsageError: The model does not take the default options.
     """
 
     def __init__(
-        self, captioner: Captioner, defaults: RequestOptions, name: str, batch_size: int | None
+        self,
+        captioner: Captioner,
+        defaults: RequestOptions,
+        name: str,
+        batch_size: int | None,
+        caps: Caps,
     ) -> None:
         self.captioner = captioner
         self.defaults = defaults
         self.name = name
+        self.caps = caps
         self.revision = captioner.model.fingerprint
         self._batch_size = batch_size
         self._lock = threading.Lock()
@@ -152,6 +174,7 @@ class Resolver:
         Raises:
             UsageError: The model does not take them.
         """
+        self.caps.check(options.decoding)
         with self._lock:
             asked = self._kept.get(options)
             if asked is None:

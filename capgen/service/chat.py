@@ -202,13 +202,13 @@ def _whole(content: Mapping[str, Any], name: str, low: float) -> int | None:
     return value
 
 
-def within_model(request: ChatRequest, positions: int | None) -> ChatRequest:
-    """Return a request with no more tokens than the model has positions.
+def within(request: ChatRequest, most: int) -> ChatRequest:
+    """Return a request with no more tokens than the model has positions and the service does.
 
     Clients ask for hundreds of tokens to be on the safe side, which says nothing about captions.
     """
     decoding = request.options.decoding
-    if positions is None or (decoding.max_length or 0) <= positions:
+    if (decoding.max_length or 0) <= most:
         return request
-    options = replace(request.options, decoding=replace(decoding, max_length=positions))
+    options = replace(request.options, decoding=replace(decoding, max_length=most))
     return replace(request, options=options)

@@ -13,7 +13,7 @@ from capgen.records import CaptionFailure
 from capgen.service.answers import RequestError, json_answer
 from capgen.service.bodies import Bodies
 from capgen.service.captioning import CaptionService
-from capgen.service.chat import read_chat, within_model
+from capgen.service.chat import read_chat, within
 from capgen.service.chat_answers import completion, events
 from capgen.service.waiting import while_connected
 
@@ -44,8 +44,10 @@ class ChatRoutes:
             content = await body.json()
             asked = read_chat(content, resolver.defaults, answers=answers)
             del content
+            most = resolver.caps.tokens
             if isinstance(model, ModelFolder) and not answers:
-                asked = within_model(asked, model.positions)
+                most = min(most, model.positions or most)
+            asked = within(asked, most)
             work = self._service.records([asked.image], asked.options)
             (record,) = await while_connected(request, work, self._seconds)
         if isinstance(record, CaptionFailure):

@@ -73,5 +73,6 @@ def host_of(header: str) -> str:
     """Return the host of a Host header, without port and brackets."""
     header = header.strip().lower()
     if header.startswith("["):
-        return header[1:].partition("]")[0]
+        host, _, rest = header[1:].partition("]")
+        return host if not rest or rest.startswith(":") else ""
     return header.partition(":")[0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import sys
 import threading
 from concurrent.futures import wait
 from typing import Any
@@ -13,39 +12,12 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from capgen.config import ServeOptions
-from capgen.errors import UsageError
 from capgen.service.activity import Activity
 
 # How long the head of a request may take, and a connection may wait for its next request.
 _SECONDS_FOR_HEAD = 15
 _SECONDS_IDLE = 60
 _SECONDS_TO_CLOSE = 1
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens on an address.
-
-    Raises:
-        UsageError: There is no such address here, or the port is taken or not allowed.
-    """
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, _, _, _, address = found[0]
-    except (OSError, UnicodeError) as error:
-        raise UsageError(f"--host {host}: there is no such address") from error
-    # Only if the protocol is named, asyncio switches off Nagle's algorithm, which adds 40 ms.
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        if sys.platform != "win32":  # where it would share the port with another program
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen(1024)
-    except OSError as error:
-        listening.close()
-        raise UsageError(
-            f"--host {host} --port {port}: {error.strerror}", hint="Choose another port."
-        ) from error
-    return listening
 
 
 class _Protocol(H11Protocol):

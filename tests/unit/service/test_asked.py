@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from capgen import Captioner
-from capgen.config import DecodeOptions, PromptOptions
+from capgen.config import DecodeOptions, PromptOptions, ServeOptions
 from capgen.errors import UsageError
 from capgen.service.answers import without_flags
 from capgen.service.asked import RequestOptions, Resolver
+from capgen.service.caps import Caps
 
 DEFAULTS = RequestOptions(decoding=DecodeOptions(beams=2, max_words=9), prompt=PromptOptions())
 
@@ -24,7 +25,6 @@ DEFAULTS = RequestOptions(decoding=DecodeOptions(beams=2, max_words=9), prompt=P
         ({"confidence": "true"}, "confidence", True),
         ({"confidence": True}, "confidence", True),
         ({"length_penalty": 1}, "length_penalty", 1.0),
-        ({"replace": ["a => b", "c => d"]}, "replace", ("a => b", "c => d")),
         ({}, "max_words", 9),
     ],
 )
@@ -50,6 +50,11 @@ def test_prompts_are_text_as_it_is() -> None:
         ({"prefix": "x" * 30_000}, "30,000"),
         ({"model": "other"}, "model"),
         ({"allow_private": True}, "allow_private"),
+        ({"replace": "a=b"}, "not taken from requests"),
+        ({"replace": ["a=b", "c=d"]}, "not taken from requests"),
+        ({"avoid_words": "\ud800"}, "not valid text"),
+        ({"prompt": "\ud800"}, "not valid text"),
+        ({"beams": 10**4000}, "beams is"),
     ],
 )
 def test_what_is_no_option_is_refused(given: dict[str, Any], message: str) -> None:
@@ -62,13 +67,13 @@ def test_messages_name_options_as_requests_do() -> None:
 
 
 def test_same_options_are_resolved_once(bundled: Captioner) -> None:
-    resolver = Resolver(bundled, DEFAULTS, "mini", 16)
+    resolver = Resolver(bundled, DEFAULTS, "mini", 16, Caps(ServeOptions(), DEFAULTS.decoding))
     other = DEFAULTS.with_given({"beams": 1})
     assert resolver.resolve(other) is resolver.resolve(DEFAULTS.with_given({"beams": 1}))
     assert resolver.resolve(other) is not resolver.resolve(DEFAULTS)
     prompted = resolver.resolve(DEFAULTS.with_given({"prompt": "a dog"}))
     assert prompted.captioner.runtime is bundled.runtime
-    for beams in range(1, 65):
-        for words in (3, 4):
+    for beams in range(1, 17):
+        for words in range(3, 11):
             resolver.resolve(DEFAULTS.with_given({"beams": beams, "max_words": words}))
     assert resolver.resolve(DEFAULTS.with_given({"beams": 1})) is not prompted, "it is bounded"

@@ -11,7 +11,7 @@ from capgen.errors import UsageError
 from capgen.records import Caption, Token
 from capgen.service.answers import RequestError
 from capgen.service.asked import RequestOptions
-from capgen.service.chat import ChatRequest, read_chat, within_model
+from capgen.service.chat import ChatRequest, read_chat, within
 from capgen.service.chat_answers import completion, events
 
 DEFAULTS = RequestOptions(decoding=DecodeOptions(), prompt=PromptOptions())
@@ -83,8 +83,8 @@ def test_parameters_are_decoding_options(given: dict[str, Any], made: dict[str, 
 def test_tokens_of_pixel_models_count_start_and_end_and_fit() -> None:
     asked = read(answers=False, max_tokens=10)
     assert asked.options.decoding.max_length == 12
-    assert within_model(asked, 8).options.decoding.max_length == 8
-    assert within_model(asked, None) is asked
+    assert within(asked, 8).options.decoding.max_length == 8
+    assert within(asked, 4096) is asked
 
 
 @pytest.mark.parametrize(
