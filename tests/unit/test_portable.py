@@ -23,6 +23,7 @@ GUARDED = {
     ("locks.py", "fcntl"),
     ("available_memory.py", "os.sysconf"),
     ("reviews/journal.py", "os.O_DIRECTORY"),
+    ("service/open_files.py", "resource"),
     ("temporary_files.py", "fcntl"),
     ("training/optimization/memory.py", "resource"),
     ("training/tracking/wandb/process.py", "os.getpgrp"),
