@@ -17,7 +17,7 @@ import httpx
 
 from capgen import Captioner
 from capgen.config import DecodeOptions, ImageLimits, PromptOptions, ServeOptions
-from capgen.listening import listen
+from capgen.http_server import listen
 from capgen.service.app import make_app
 from capgen.service.asked import RequestOptions, Resolver
 from capgen.service.caps import Caps

@@ -15,7 +15,7 @@ LEAVES = (
     *("errors", "config", "records", "file_types", "overwriting", "paths", "lazy_names"),
     *("addresses", "digests", "ending_signals", "json_files", "locks"),
     *("temporary_files", "file_attributes", "undo", "retry_after", "text_encoding"),
-    *("available_memory", "listening"),
+    *("available_memory", "http_server"),
 )
 
 # What each part may import of capgen, besides itself. Parts are folders of the package or
@@ -34,7 +34,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "ending_signals": LEAVES,
     "addresses": LEAVES,
     "retry_after": LEAVES,
-    "listening": LEAVES,
+    "http_server": LEAVES,
     "text_encoding": LEAVES,
     "temporary_files": LEAVES,
     "file_attributes": LEAVES,

@@ -65,7 +65,7 @@ def serve_command(
     """
     from capgen.captioning.captioner import Captioner
     from capgen.captioning.runtimes.cores import lanes_and_threads
-    from capgen.listening import listen
+    from capgen.http_server import listen
     from capgen.service.app import make_app
     from capgen.service.asked import RequestOptions, Resolver
     from capgen.service.caps import Caps

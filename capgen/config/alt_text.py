@@ -30,14 +30,12 @@ class SiteOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AltFillOptions:
-    """How images without alternative text get one.
+class AltFillOptions(SiteOptions):
+    """Which pages are read, and how their images without alternative text get one.
 
     Raises:
         UsageError: A value is out of its range.
     """
-
-    PANEL: ClassVar[str] = "Site"
 
     download: bool = setting(
         False, "Also caption images on the web that pages show.", remembered=False

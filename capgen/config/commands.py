@@ -34,8 +34,7 @@ COMMANDS: dict[str, tuple[type, ...]] = {
     "accept": (AcceptConfig,),
     "alt.scan": (SiteOptions,),
     "alt.fill": (
-        *(ModelOptions, DecodeOptions, BatchOptions, ImageLimits, SiteOptions, AltFillOptions),
-        ReviewOptions,
+        *(ModelOptions, DecodeOptions, BatchOptions, ImageLimits, AltFillOptions, ReviewOptions),
     ),
     "alt.check": (SiteOptions, AltCheckOptions),
     "serve": (

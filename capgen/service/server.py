@@ -1,17 +1,16 @@
-"""Runs the application: a server in a thread, so that the main thread is free for signals."""
+"""Runs the application, within limits of time for what clients send."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-import threading
 from concurrent.futures import wait
 from typing import Any
 
-import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from capgen.config import ServeOptions
+from capgen.http_server import ServerThread
 from capgen.service.activity import Activity
 
 # How long the head of a request may take, and a connection may wait for its next request.
@@ -57,8 +56,8 @@ class _Protocol(H11Protocol):
             self.transport.close()
 
 
-class Server:
-    """A server in a thread.
+class Server(ServerThread):
+    """The server of the service.
 
     Args:
         app: The application.
@@ -67,39 +66,16 @@ class Server:
     """
 
     def __init__(self, app: Activity, listening: socket.socket, options: ServeOptions) -> None:
-        config = uvicorn.Config(
-            app,
-            loop="asyncio",
+        super().__init__(
+            *(app, listening, "capgen-serve"),
             http=_Protocol,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
             backlog=1024,
             limit_concurrency=options.connections,
             timeout_keep_alive=_SECONDS_IDLE,
             timeout_graceful_shutdown=_SECONDS_TO_CLOSE,
         )
         self._app = app
-        self._server = uvicorn.Server(config)
-        self._socket = listening
         self._seconds = options.seconds_to_stop
-        self._ready = threading.Event()
-        # Not the thread itself: Python 3.11 takes it for ended once a signal interrupts `join`.
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="capgen-serve", daemon=True)
-
-    def start(self) -> None:
-        """Begin to answer."""
-        self._thread.start()
-        self._ready.wait()
-
-    def wait(self) -> None:
-        """Wait until the server ends, or a signal raises an exception here."""
-        while not self._ended.wait(0.5):  # on Windows a signal does not end an endless wait
-            pass
 
     def stop(self) -> bool:
         """Take no more work, let requests in progress end; return whether all did in time."""
@@ -107,7 +83,7 @@ class Server:
             return True
         done = asyncio.run_coroutine_threadsafe(self._app.finish(self._seconds), self._loop)
         while not done.done():
-            wait((done,), 0.5)  # as above
+            wait((done,), 0.5)  # on Windows a signal does not end an endless wait
         self._server.should_exit = True
         self.wait()
         return done.result()
@@ -115,14 +91,3 @@ class Server:
     def end_at_once(self) -> None:
         """End whatever is in progress."""
         self._server.should_exit = self._server.force_exit = True
-
-    def _run(self) -> None:
-        try:
-            asyncio.run(self._serve())
-        finally:
-            self._ended.set()
-
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._ready.set()
-        await self._server.serve(sockets=[self._socket])

@@ -31,7 +31,6 @@ from capgen.config import (
     ImageLimits,
     ModelOptions,
     PromptOptions,
-    ReviewOptions,
     SiteOptions,
     WordOptions,
 )
@@ -97,14 +96,12 @@ def fill_command(
     context: typer.Context,
     content: Content,
     *,
-    site: SiteOptions,
     fill: AltFillOptions,
     places: FillPlaces,
     model: ModelOptions,
     decoding: Annotated[DecodeOptions, without("confidence")],
     run: Run,
     limits: ImageLimits,
-    page: ReviewOptions,
 ) -> None:
     """Caption the images without alternative text, and write the captions into their pages.
 
@@ -119,14 +116,12 @@ def fill_command(
     confirm_sending(model)
     job = FillJob(
         content=content,
-        site=site,
         fill=fill,
         places=places,
         model=model,
         decoding=decoding,
         run=run,
         limits=limits,
-        page=page,
     )
     code = run_fill(console, job)
     if code:

@@ -35,8 +35,6 @@ from capgen.config import (
     DecodeOptions,
     ImageLimits,
     ModelOptions,
-    ReviewOptions,
-    SiteOptions,
 )
 from capgen.errors import UsageError
 from capgen.images.decoders import printable
@@ -67,14 +65,12 @@ class FillJob:
     """What `capgen alt fill` was asked to do."""
 
     content: Path
-    site: SiteOptions
     fill: AltFillOptions
     places: FillPlaces
     model: ModelOptions
     decoding: DecodeOptions
     run: Run
     limits: ImageLimits
-    page: ReviewOptions
 
 
 @dataclass
@@ -93,7 +89,7 @@ def run_fill(console: Console, job: FillJob) -> int:
     if not target.kind.holds_records:
         raise UsageError(f"-o {job.places.output}: records are .jsonl or .json files")
     check_place(target.path)
-    site = read_site(job.content, job.site)
+    site = read_site(job.content, job.fill)
     for path, error in site.unreadable.items():
         console.error(error.message or path, error.hint)
     asked = sources(site, download=job.fill.download)
@@ -106,7 +102,7 @@ def run_fill(console: Console, job: FillJob) -> int:
     code = _caption(console, job, target, asked, contexts(site, asked))
     if job.fill.review:
         review_records(
-            console, target.path, job.page, ReviewJob(limits=job.limits, model=job.model)
+            console, target.path, job.places, ReviewJob(limits=job.limits, model=job.model)
         )
     texts = _texts(target.path, job.fill, tally)
     undo = None if job.places.dry_run else UndoFile(job.places.undo_file)

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import ClassVar
 
 from capgen.cli.options import OUTPUT_PANEL, option
+from capgen.config import ReviewOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class FillPlaces:
-    """Where captions are kept, and what changes."""
+class FillPlaces(ReviewOptions):
+    """Where captions are kept and reviewed, and what changes."""
 
     PANEL: ClassVar[str] = OUTPUT_PANEL
 

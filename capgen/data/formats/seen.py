@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from capgen.data.formats import json_sources, parquet, table
 from capgen.data.formats.archived_images import archives_in
+from capgen.data.formats.json_sources import json_files
+from capgen.data.formats.parquet import all_files, sets_of
 from capgen.data.formats.rows import has_captions, head_of_table
+from capgen.data.formats.table import tables_in
 from capgen.file_types import has_image_suffix
 from capgen.images.folders import walk_files
 
@@ -36,11 +38,11 @@ def choice_of(root: Path) -> str:
     """Return a hint where a folder has several files of captions, or none that says so."""
     if root.is_file():
         return ""
-    captioned = [path for path in table.tables_in(root) if has_captions(head_of_table(path))]
+    captioned = [path for path in tables_in(root) if has_captions(head_of_table(path))]
     named = captioned if len(captioned) > 1 else []
-    sets = parquet.sets_of(parquet.all_files(root))
+    sets = sets_of(all_files(root))
     named = named or (sorted(sets) if len(sets) > 1 else [])
-    named = named or table.tables_in(root) or json_sources.json_files(root)[:_SHOWN]
+    named = named or tables_in(root) or json_files(root)[:_SHOWN]
     if len(named) > 1:
         shown = ", ".join(path.relative_to(root).as_posix() for path in named[:_SHOWN])
         more = f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""

@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from capgen.data.formats import json_list, json_map, textcaps
 from capgen.data.formats.caption_files import CaptionFiles
 from capgen.data.formats.image_index import ImageIndex
+from capgen.data.formats.json_list import files as list_files
+from capgen.data.formats.json_map import files as map_files
 from capgen.data.formats.reading import Collector, Reading, ReadOptions
 from capgen.data.formats.repeats import folder_repeats
+from capgen.data.formats.textcaps import files as textcaps_files
 from capgen.data.problems import Problem, Report
 from capgen.data.splits import split_name
 from capgen.errors import UsageError
@@ -57,7 +59,7 @@ def _has_captions(sidecar: Path) -> bool:
 
 def _other_captions(root: Path) -> list[Path]:
     """Return the JSON files that have captions of the folder's images, too."""
-    return [*textcaps.files(root), *json_list.files(root), *json_map.files(root)]
+    return [*textcaps_files(root), *list_files(root), *map_files(root)]
 
 
 def read(root: Path, options: ReadOptions, report: Report) -> Reading:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from capgen.errors import UsageError
-from capgen.listening import listen
+from capgen.http_server import listen
 
 
 def test_a_port_that_is_taken_and_a_name_that_there_is_not() -> None:
