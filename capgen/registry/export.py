@@ -22,6 +22,7 @@ from capgen.captioning.prepare import Prepared
 from capgen.config import DecodeOptions, setting
 from capgen.errors import MissingDependencyError, ModelError, UsageError
 from capgen.models.folder import (
+    CALIBRATION_FILE,
     DECODER_GRAPH,
     ENCODER_GRAPH,
     INT8,
@@ -182,6 +183,8 @@ def _write_int8(
         # In a function, so that its captioner unmaps the scratch folder's weights on return.
         prepared, feeds, before = _calibrate(folder, images, calibration)
         _keep(source, output)
+        # It was fitted for other weights: the export's own is `capgen calibrate`'s to make.
+        (output / CALIBRATION_FILE).unlink(missing_ok=True)
         quantise_folder(folder.path, output, *feeds)
     after = _captions(Captioner.from_pretrained(output, runtime="onnx"), prepared)
     return sum(a == b for a, b in zip(before, after, strict=True)), len(prepared)

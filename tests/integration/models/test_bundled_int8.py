@@ -26,6 +26,13 @@ def test_it_captions_in_8_bits(tmp_path: Path) -> None:
     assert captioner.runtime.gives_concepts
 
 
+@pytest.mark.parametrize("beams", [1, 3, 5])
+def test_it_has_a_confidence_of_its_own(tmp_path: Path, beams: int) -> None:
+    captioner = Captioner.from_pretrained(BUNDLED_INT8)
+    caption = captioner.caption(plain(tmp_path, "a.png", 9), beams=beams, confidence=True)
+    assert caption.confidence is not None, caption.notes
+
+
 def test_it_is_made_of_the_bundled_model() -> None:
     """If this fails: python -m capgen._build.bundle int8 IMAGE_FOLDER."""
     export = resolve_model(BUNDLED_INT8).provenance.export

@@ -17,6 +17,7 @@ from capgen.cli.main import main
 from capgen.errors import ModelError, UsageError
 from capgen.models.folder import DECODER_GRAPH, ENCODER_GRAPH, ModelFolder
 from capgen.models.onnx.int8 import float_graph
+from capgen.models.resolve import resolve_model
 from capgen.models.safetensors_index import read_index
 from capgen.paths import bundled_model_dir, models_dir
 from capgen.registry.export import CalibrationOptions, Exported, export_model
@@ -73,6 +74,11 @@ def test_a_caption_does_not_depend_on_its_batch(int8: Captioner, images: list[Pa
     for image, caption in zip(images[:5], together, strict=True):
         alone = int8.caption(image)
         assert (alone.text, alone.score) == (caption.text, caption.score)
+
+
+def test_a_confidence_of_other_weights_is_not_kept(made: Exported) -> None:
+    assert (resolve_model("mini").path / "calibration.json").is_file()
+    assert not (made.path / "calibration.json").exists()
 
 
 def test_most_weights_are_bytes(made: Exported) -> None:
