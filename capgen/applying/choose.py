@@ -12,6 +12,7 @@ from capgen.records import Caption, Record
 # What became of captions in a review, and what is left out without a verdict.
 ACCEPTED, EDITED, REJECTED = "accepted", "edited", "rejected"
 UNREVIEWED, UNSURE, FAILED = "unreviewed", "unsure", "without a caption"
+UNKNOWN = "without a confidence (capgen caption --scores)"
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,11 @@ def _left_out(record: Record, options: ApplyOptions) -> str:
         wanted = (EDITED,) if options.only == "edited" else (ACCEPTED, EDITED)
         return "" if kind in wanted else kind
     least = options.min_confidence
-    unsure = kind == UNREVIEWED and least is not None and (record.confidence or 0.0) < least
-    return UNSURE if unsure else ""
+    if kind != UNREVIEWED or least is None:
+        return ""
+    if record.confidence is None:
+        return UNKNOWN
+    return UNSURE if record.confidence < least else ""
 
 
 def _is_fault(record: Record) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from capgen.applying.choose import choose
+from capgen.applying.choose import UNKNOWN, choose
 from capgen.config import ApplyOptions
 from capgen.errors import UsageError
 from capgen.records import Caption, CaptionFailure, Record, Review
@@ -43,7 +43,7 @@ RECORDS: list[Record] = [
         (
             {"min_confidence": 0.8},
             "accepted edited sure failed c.csv:7",
-            {"rejected": 1, "unsure": 2},
+            {"rejected": 1, "unsure": 1, UNKNOWN: 1},
         ),
         (
             {"only": "accepted"},
