@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from capgen.alt_text.places import AltState, Edit, Place, Syntax
 from capgen.alt_text.tags import Language, Tag, Text, read_html
-from capgen.alt_text.templates import address_in
+from capgen.alt_text.templates import address_in, address_in_expression
 
 HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 # What begins or ends a paragraph, besides headings.
@@ -20,6 +20,8 @@ _BLOCK_NAMES = frozenset(_BLOCKS.split())
 # Elements that JSX pages call images, besides `img`.
 COMPONENTS = ("Image", "Img")
 _ADDRESSES = ("src", "data-src", "data-original", "data-lazy-src")
+# Docusaurus has the image of `Image` in `img`.
+_COMPONENT_ADDRESSES = ("src", "img")
 _LONGEST_CONTEXT = 300
 
 
@@ -31,12 +33,18 @@ def html_places(page: str, *, language: Language = "html") -> list[Place]:
     return reader.places()
 
 
-def place_of_tag(tag: Tag, *, language: Language = "html") -> Place | None:
-    """Return the image that a tag shows, or None; lines and columns are not set."""
+def place_of_tag(
+    tag: Tag, *, language: Language = "html", imported: Mapping[str, str] | None = None
+) -> Place | None:
+    """Return the image that a tag shows, or None; lines and columns are not set.
+
+    `imported` are the names that a page of MDX gives to files.
+    """
     if tag.closes or not _is_image(tag, language):
         return None
-    addresses = [*_addresses(tag)]
-    if not addresses and not (tag.attribute("src") or tag.attribute("srcset")):
+    names = _COMPONENT_ADDRESSES if language == "jsx" else _ADDRESSES
+    addresses = [*_addresses(tag, names, imported or {})]
+    if not addresses and not any(map(tag.attribute, (*names, "srcset"))):
         return None  # filled in by a script, or shows nothing
     state, text = _state(tag)
     return Place(
@@ -58,7 +66,7 @@ def _attribute_edit(tag: Tag, syntax: Syntax) -> Edit | None:
         return None if alt.computed else Edit(alt.start, alt.end, syntax, f'{alt.name}="', '"')
     if tag.spreads:
         return None
-    source = tag.attribute("src") or tag.attribute("srcset")
+    source = tag.attribute("src") or tag.attribute("srcset") or tag.attribute("img")
     at = tag.name_end if source is None else source.end
     return Edit(at, at, syntax, ' alt="', '"')
 
@@ -70,11 +78,14 @@ def _is_image(tag: Tag, language: Language) -> bool:
     return name == "img" or (name == "input" and tag.value("type").lower() == "image")
 
 
-def _addresses(tag: Tag) -> Iterator[str]:
-    for name in _ADDRESSES:
+def _addresses(tag: Tag, names: Sequence[str], imported: Mapping[str, str]) -> Iterator[str]:
+    for name in names:
         attribute = tag.attribute(name)
         value = "" if attribute is None else (attribute.value or "").strip()
-        address = address_in(value)
+        if attribute is not None and attribute.computed and attribute.braced:
+            address = address_in_expression(value, imported)
+        else:
+            address = address_in(value)
         if address:
             yield address
     for candidate in reversed(tag.value("srcset").split(",")):  # the largest is often the last

@@ -23,9 +23,10 @@ from capgen.alt_text.html_places import (
     place_of_tag,
     with_context,
 )
+from capgen.alt_text.indented_blocks import without_block_indents
 from capgen.alt_text.places import AltState, Edit, Place
 from capgen.alt_text.tags import Tag, read_tag
-from capgen.alt_text.templates import COMMENT, EXPRESSION, address_in, neutralised
+from capgen.alt_text.templates import COMMENT, EXPRESSION, address_in, imported_files, neutralised
 
 _FRONT_MATTER = re.compile(
     r"\ufeff?(?:---[ \t]*\r?\n(?:.*?\r?\n)??(?:---|\.\.\.)"
@@ -41,8 +42,6 @@ _JSX = re.compile(f"<(?=(?:img|{'|'.join(COMPONENTS)})[\\s/>])")
 # What is no text of a paragraph: expressions, shortcodes, and in MDX all that may be JSX.
 _SHORTCODES = re.compile(r"\{\{(?:(?!\{\{).)*?\}\}|\{%(?:(?!\{%).)*?%\}", re.DOTALL)
 _JSX_TAGS = re.compile(r"<[A-Za-z/].*>|\{.*\}", re.DOTALL)
-# Blocks of MkDocs, whose indented content is no code.
-_INDENTED_BLOCK = re.compile(r"^[ \t]*(?:!!!|\?\?\?\+?|===)[ \t]", re.MULTILINE)
 
 
 def markdown_places(page: str, *, mdx: bool = False) -> list[Place]:
@@ -57,8 +56,10 @@ class _Reader:
         text = _blank(front_matter) + page[front_matter.end() :] if front_matter else page
         # Blanked, not removed: places stay.
         self._text = COMMENT.sub(_blank, text.replace("\ufeff", " ", 1))
-        self._parsed = neutralised(self._text)
-        self._lines = PageLines(self._parsed)
+        parsed = neutralised(self._text)
+        self._lines = PageLines(parsed)
+        # In which lines are the same, but for indentation.
+        self._parsed = parsed if mdx else without_block_indents(parsed)
         self._blocks = [Block("")]
         self._starts = [0]
         # Ranges of code, in which nothing is an image.
@@ -67,7 +68,7 @@ class _Reader:
     def places(self) -> list[Place]:
         """Return the images in their order."""
         kind = ""
-        for token in _parser(self._text, mdx=self._mdx).parse(self._parsed):
+        for token in _parser(mdx=self._mdx).parse(self._parsed):
             if token.nesting == 1:
                 kind = token.tag
             elif token.type == "inline":
@@ -149,9 +150,10 @@ class _Reader:
             tag = read_tag(f"<x {match.group(1)}>", 0, language="shortcode")
             if tag is not None:
                 yield from _of_shortcode(tag, match.start(1) - len("<x "), match.start())
+        imported = imported_files(self._text) if self._mdx else {}
         for match in self._outside_code(_JSX) if self._mdx else ():
             tag = read_tag(self._text, match.start(), language="jsx")
-            place = None if tag is None else place_of_tag(tag, language="jsx")
+            place = None if tag is None else place_of_tag(tag, language="jsx", imported=imported)
             if place is not None:
                 yield place
 
@@ -185,9 +187,9 @@ def _moved(place: Place, where: ContentMap, by: int) -> Place:
     return replace(place, start=where.begin if start is None else start, edit=edit)
 
 
-def _parser(page: str, *, mdx: bool) -> MarkdownIt:
+def _parser(*, mdx: bool) -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": not mdx}).enable(["table", "strikethrough"])
-    if mdx or _INDENTED_BLOCK.search(page):
+    if mdx:
         parser.disable("code")
     parser.inline.ruler.at("image", _image)
     parser.inline.ruler.at("html_inline", _with_span(html_inline))

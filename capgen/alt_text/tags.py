@@ -47,10 +47,12 @@ class Attribute:
 
     Attributes:
         name: Its name, as it is written.
-        value: Its value without escapes; None if it has none (`<img alt>`).
+        value: Its value without escapes, or the expression in braces; None if it has none
+            (`<img alt>`).
         start: Where its name begins.
         end: The character after it.
         computed: Whether a template or an expression makes the value.
+        braced: Whether it is an expression in braces, as in JSX.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Attribute:
     start: int
     end: int
     computed: bool = False
+    braced: bool = False
 
 
 @dataclass(frozen=True)
@@ -178,8 +181,10 @@ def _read_attribute(page: str, start: int, *, language: Language) -> Attribute |
         return None
     if language == "jsx" and page[at] == "{":
         end = _expression_end(page, at)
-        text = _string_literal(page[at + 1 : end - 1].strip())
-        return Attribute(name.group(), text or "", start, end, computed=text is None)
+        expression = page[at + 1 : end - 1].strip()
+        text = _string_literal(expression)
+        value = expression if text is None else text
+        return Attribute(name.group(), value, start, end, computed=text is None, braced=True)
     if page[at] in ("\"'`" if language == "shortcode" else "\"'"):
         quoted = _quoted_end(page, at, escapes=language == "shortcode" and page[at] == '"')
         if quoted is None:

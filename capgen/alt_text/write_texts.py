@@ -53,7 +53,7 @@ def write_texts(page: Page, texts: Mapping[int, str], undo: UndoFile | None) -> 
             edits[number] = edit, " ".join(text.split())
     right = _right(page, edits)
     for number in edits.keys() - set(right):
-        problems[number] = "the page would change in other places, too"
+        problems[number] = "with this text the page would change in other places, too"
     new = with_texts(page.text, list(right.values()), ascii_only=page.ascii_only)
     if undo is not None and right:
         problem = _replace(page, right, undo)

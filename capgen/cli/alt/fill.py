@@ -185,7 +185,7 @@ def _diff(page: WrittenPage) -> Iterable[str]:
     name = page.page.path.as_posix()
     old, new = (text.splitlines() for text in (page.page.text, page.text))
     for line in difflib.unified_diff(old, new, name, name, n=1, lineterm=""):
-        yield line.encode("utf-8", "replace").decode()
+        yield line.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _tell(console: Console, job: FillJob, tally: _Tally) -> None:

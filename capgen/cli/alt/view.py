@@ -110,7 +110,7 @@ def problem_of(image: SiteImage) -> str:
         return " (on the web: --download)"
     if image.place.address.startswith("data:"):
         return " (in the page itself)"
-    return " (no such file)" if image.place.address else " (a template makes its address)"
+    return " (no such file)" if image.place.address else "(an expression makes its address)"
 
 
 def _counted(number: int, what: str) -> str:

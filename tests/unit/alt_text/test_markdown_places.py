@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from time import process_time
 
@@ -150,7 +151,7 @@ MDX = """import photo from './p.jpg'
 def test_mdx() -> None:
     found = [(place.address, place.state) for place in markdown_places(MDX, mdx=True)]
     assert found == [
-        *(("", "computed"), ("a.jpg", "missing"), ("b.jpg", "missing")),
+        *(("./p.jpg", "computed"), ("a.jpg", "missing"), ("b.jpg", "missing")),
         *(("c.jpg", "written"), ("f.jpg", "missing")),
     ]
     edits = [place.edit for place in markdown_places(MDX, mdx=True) if place.state == "missing"]
@@ -215,3 +216,53 @@ def test_what_does_not_end_takes_no_quadratic_time() -> None:
         started = process_time()
         assert markdown_places(piece * 20_000, mdx=True) == []
         assert process_time() - started < 5, piece
+
+
+DOCUSAURUS = """import photo from './p.jpg'
+
+<Image img={require('@site/static/a.jpg')} />
+<img src={useBaseUrl('/b.jpg')} /> <img src={require('./c.jpg').default} />
+<img src={photo} /> <img src={other} /> <img src={pick('a', 'b')} />
+"""
+
+
+def test_expressions_that_lead_to_files() -> None:
+    found = [(place.address, place.state) for place in markdown_places(DOCUSAURUS, mdx=True)]
+    addresses = ("@site/static/a.jpg", "/b.jpg", "./c.jpg", "./p.jpg", "", "")
+    assert found == [(address, "missing") for address in addresses]
+    edits = [place.edit for place in markdown_places(DOCUSAURUS, mdx=True)]
+    new = with_texts(DOCUSAURUS, [(edit, "T") for edit in edits if edit is not None])
+    assert "<Image img={require('@site/static/a.jpg')} alt=\"T\" />" in new
+
+
+MKDOCS = """!!! note "Title"
+
+    ![](a.jpg)
+
+        ![](code.jpg)
+
+    === "Tab"
+
+        ![](b.jpg)
+
+            ![](code.jpg)
+
+- item
+
+    ??? tip
+
+        ![](c.jpg)
+
+![](d.jpg)
+
+    ![](code.jpg)
+"""
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_code_in_blocks_of_mkdocs_stays(line_end: str) -> None:
+    page = MKDOCS.replace("\n", line_end)
+    assert addresses(page) == ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
+    edits = [place.edit for place in markdown_places(page)]
+    new = with_texts(page, [(edit, "T") for edit in edits if edit is not None])
+    assert new == re.sub(r"!\[\](?=\([a-d]\.jpg)", "![T]", page)

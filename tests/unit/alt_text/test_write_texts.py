@@ -59,7 +59,7 @@ def test_an_edit_that_would_change_more_is_left_out(tmp_path: Path) -> None:
     object.__setattr__(places[0], "edit", wrong)
     written = write_texts(page, {0: "all gone", 2: "a cat"}, UndoFile(tmp_path / "undo.jsonl"))
     assert written.written == (2,)
-    assert written.problems == {0: "the page would change in other places, too"}
+    assert written.problems == {0: "with this text the page would change in other places, too"}
 
 
 def test_what_cannot_be_changed_is_a_problem(tmp_path: Path) -> None:
