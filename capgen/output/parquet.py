@@ -10,29 +10,24 @@ from typing import Any
 from capgen.config import NO_TAGS, TagOptions
 from capgen.errors import MissingDependencyError
 from capgen.output.base import Write
-from capgen.output.tables import columns, row
+from capgen.output.typed_rows import column_types, typed_row
 from capgen.paths import writing
 from capgen.records import Record
 
 _GROUP_ROWS = 4096
-_TYPES = {
-    **dict.fromkeys(("score", "log_probability", "confidence"), "float64"),
-    **dict.fromkeys(("width", "height"), "int64"),
-}
 
 
 @contextmanager
 def open_parquet(
     path: Path, tags: TagOptions = NO_TAGS, *, reviewed: bool = False
 ) -> Iterator[Write]:
-    """Write Parquet with the columns of `capgen.output.tables.columns`; needs pyarrow."""
+    """Write Parquet with the columns of `capgen.output.typed_rows`; needs pyarrow."""
     try:
         import pyarrow
         from pyarrow import parquet
     except ImportError as error:
         raise MissingDependencyError("pyarrow", extra="parquet", purpose="Parquet") from error
-    names = columns(tags, reviewed=reviewed)
-    schema = pyarrow.schema([(name, _TYPES.get(name, "string")) for name in names])
+    schema = pyarrow.schema(list(column_types(tags, reviewed=reviewed).items()))
     rows: list[dict[str, Any]] = []
     with writing(path) as temporary, parquet.ParquetWriter(temporary, schema) as table:
 
@@ -41,15 +36,9 @@ def open_parquet(
             rows.clear()
 
         def write(record: Record, thumbnail: bytes | None) -> None:
-            cells = row(record, tags, reviewed=reviewed)
-            rows.append({name: _utf8(value) for name, value in cells.items()})
+            rows.append(typed_row(record, tags, reviewed=reviewed))
             if len(rows) >= _GROUP_ROWS:
                 flush()
 
         yield write
         flush()
-
-
-def _utf8(value: object) -> object:
-    """Escape what is not text in a file name: Parquet's strings are UTF-8."""
-    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value

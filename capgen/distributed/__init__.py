@@ -1,0 +1,16 @@
+"""Captioning on engines that spread work over processes and machines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from capgen.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from capgen.distributed.caption_batches import CaptionBatches
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__, {"capgen.distributed.caption_batches": ("CaptionBatches",)}
+    )
+
+__all__ = ["CaptionBatches"]
