@@ -179,16 +179,15 @@ class CaptionBatches:
         columns = {name: [row[name] for row in made] for name in types}
         return rows.with_columns(self._keep, columns, types)  # type: ignore[no-any-return]
 
-    def _records(self, rows: ColumnBatch) -> Iterator[Record]:
-        """Yield a record for each row, in order; without rows no model is loaded."""
+    def _records(self, rows: ColumnBatch) -> list[Record]:
+        """Return a record for each row, in order; without rows no model is loaded."""
         if not rows.rows:
-            return
-        captioner = CAPTIONERS.get(self._model, self._threads)
-        run = self._run if captioner.runtime.name == "onnx" else replace(self._run, lanes=1)
-        with closing(caption_all(captioner, self._sources(rows), run)) as events:
-            for event in events:
-                if isinstance(event, ImageDone):
-                    yield replace(event.record, path=event.record.path or None)
+            return []
+        with CAPTIONERS.using(self._model, self._threads) as captioner:
+            run = self._run if captioner.runtime.name == "onnx" else replace(self._run, lanes=1)
+            with closing(caption_all(captioner, self._sources(rows), run)) as events:
+                records = [event.record for event in events if isinstance(event, ImageDone)]
+        return [replace(record, path=record.path or None) for record in records]
 
     def _sources(self, rows: ColumnBatch) -> Iterator[Source]:
         nothing = repeat(None, rows.rows)

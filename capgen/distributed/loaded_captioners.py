@@ -8,12 +8,23 @@ a module's variable. It holds few of them, and each is loaded once.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from threading import Lock
 
 from capgen.captioning.captioner import Captioner
 from capgen.config import ModelOptions
 
 _Key = tuple[ModelOptions, int]
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """A captioner; `turn` is held by the thread that uses it, if only one may at a time."""
+
+    captioner: Captioner
+    turn: AbstractContextManager[object]
 
 
 class LoadedCaptioners:
@@ -26,13 +37,16 @@ class LoadedCaptioners:
     def __init__(self, limit: int = 2) -> None:
         self._limit = limit
         self._lock = Lock()
-        self._loaded: dict[_Key, Captioner] = {}
-        self._parents: list[dict[_Key, Captioner]] = []
+        self._loaded: dict[_Key, _Loaded] = {}
+        self._parents: list[dict[_Key, _Loaded]] = []
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._begin_anew)
 
-    def get(self, options: ModelOptions, threads: int) -> Captioner:
-        """Return the captioner of these options, loading it if it is not there.
+    @contextmanager
+    def using(self, options: ModelOptions, threads: int) -> Iterator[Captioner]:
+        """Give the captioner of these options, loading it if it is not there.
+
+        Threads that caption with the same model in torch take turns: it is not made for several.
 
         Args:
             options: The model, and where it runs.
@@ -41,15 +55,22 @@ class LoadedCaptioners:
         Raises:
             CapgenError: As for `Captioner.from_options`.
         """
-        key = (options, threads)
+        loaded = self._get((options, threads))
+        with loaded.turn:
+            yield loaded.captioner
+
+    def _get(self, key: _Key) -> _Loaded:
         with self._lock:
-            captioner = self._loaded.pop(key, None)
-            if captioner is None:
+            loaded = self._loaded.pop(key, None)
+            if loaded is None:
                 while len(self._loaded) >= self._limit:
                     del self._loaded[next(iter(self._loaded))]
+                options, threads = key
                 captioner = Captioner.from_options(options, threads=threads)
-            self._loaded[key] = captioner  # the last used comes last
-            return captioner
+                alone = captioner.runtime.name == "torch"
+                loaded = _Loaded(captioner, Lock() if alone else nullcontext())
+            self._loaded[key] = loaded  # the last used comes last
+            return loaded
 
     def _begin_anew(self) -> None:
         """Forget the parent's captioners, and its lock, which another thread may have held."""
