@@ -42,15 +42,16 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "available_memory": LEAVES,
     "hub_client": LEAVES,
     "images": LEAVES,
+    "storage": LEAVES,
     "metrics": LEAVES,
-    "tables": LEAVES,
+    "tables": (*LEAVES, "storage"),
     "reviews": (*LEAVES, "tables"),
     "models": (*LEAVES, "hub_client"),
     "data": (*LEAVES, "hub_client", "images", "pages", "tables", "reviews"),
-    "output": (*LEAVES, "images", "pages", "tables"),
+    "output": (*LEAVES, "images", "pages", "tables", "storage"),
     "pages": (*LEAVES, "images"),
     "captioning": (
-        *(*LEAVES, "images", "tables", "models"),
+        *(*LEAVES, "images", "tables", "models", "storage"),
         *("metrics.synonyms", "metrics.function_words"),
     ),
     "applying": (*LEAVES, "images", "output", "reviews"),
@@ -77,7 +78,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "cli": (
         *(*LEAVES, "images", "metrics", "models", "data", "output", "captioning", "explain"),
         *("evaluation", "training", "hub", "registry", "doctor", "reviews", "review_page"),
-        *("applying", "alt_text", "service"),
+        *("applying", "alt_text", "service", "storage"),
     ),
     "_build": (
         *(*LEAVES, "images", "metrics", "models", "data", "captioning", "hub", "registry", "cli"),
