@@ -70,6 +70,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     ),
     # The HTTP service that `capgen serve` runs.
     "service": (*LEAVES, "images", "models", "captioning"),
+    # Many machines: parts of a list, and engines that caption them.
+    "distributed": (*LEAVES, "storage", "images", "models", "output", "captioning"),
     "hub": (*LEAVES, "hub_client", "images", "models", "data", "captioning"),
     "registry": (*LEAVES, "hub_client", "models", "pages", "captioning", "evaluation"),
     "doctor": (
@@ -78,7 +80,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "cli": (
         *(*LEAVES, "images", "metrics", "models", "data", "output", "captioning", "explain"),
         *("evaluation", "training", "hub", "registry", "doctor", "reviews", "review_page"),
-        *("applying", "alt_text", "service", "storage"),
+        *("applying", "alt_text", "service", "storage", "distributed"),
     ),
     "_build": (
         *(*LEAVES, "images", "metrics", "models", "data", "captioning", "hub", "registry", "cli"),
@@ -259,7 +261,7 @@ FOR_AN_EXTRA = (
 # Extras of which modules may import packages; `dev` is for work on capgen itself.
 OPTIONAL = (
     *("mini", "export", "heic", "lora", "parquet", "coco", "tensorboard", "datasets"),
-    *("vlm", "quantize"),
+    *("vlm", "quantize", "cloud"),
 )
 
 

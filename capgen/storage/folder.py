@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from capgen.addresses import is_stored, without_credentials
 from capgen.errors import StorageError
 from capgen.paths import storage_errors, writing
 from capgen.storage.attempts import StoreError, attempt
 from capgen.storage.drivers import open_store
+
+_BLOCK = 1 << 20
 
 
 class Folder(Protocol):
@@ -34,6 +37,10 @@ class Folder(Protocol):
 
     def write(self, name: str, data: bytes) -> None:
         """Write or replace a file, in one step."""
+        ...
+
+    def write_file(self, name: str, file: Path) -> None:
+        """Write or replace a file with a copy of another one, in one step."""
         ...
 
     def remove(self, name: str) -> None:
@@ -65,10 +72,17 @@ class DiskFolder:
             raise StorageError(f"Cannot read {self._path / name}: {error.strerror}") from error
 
     def write(self, name: str, data: bytes) -> None:
-        with writing(self._path / name, sweep=False) as temporary, temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        self._write(name, lambda stream: stream.write(data))
+
+    def write_file(self, name: str, file: Path) -> None:
+        with file.open("rb") as content:
+            self._write(name, lambda stream: shutil.copyfileobj(content, stream, _BLOCK))
+
+    def _write(self, name: str, fill: Callable[[BinaryIO], object]) -> None:
+        with writing(self._path / name, sweep=False) as temporary, temporary.open("wb") as stream:
+            fill(stream)
+            stream.flush()
+            os.fsync(stream.fileno())
 
     def remove(self, name: str) -> None:
         with storage_errors(self._path / name), suppress(FileNotFoundError):
@@ -108,6 +122,12 @@ class StoredFolder:
     def write(self, name: str, data: bytes) -> None:
         # Stores show an object when its upload is complete.
         attempt(self._place(name), lambda: self._store.pipe_file(f"{self._path}/{name}", data))
+
+    def write_file(self, name: str, file: Path) -> None:
+        attempt(
+            self._place(name),
+            lambda: self._store.put_file(os.fspath(file), f"{self._path}/{name}"),
+        )
 
     def remove(self, name: str) -> None:
         try:
