@@ -33,7 +33,14 @@ from capgen.config.fields import (
     parse_setting,
     setting,
 )
-from capgen.config.inputs import BatchOptions, CsvOptions, DownloadLimits, ImageLimits, InputOptions
+from capgen.config.inputs import (
+    BatchOptions,
+    CsvOptions,
+    DownloadLimits,
+    ImageLimits,
+    InputOptions,
+    PartOptions,
+)
 from capgen.config.metadata import MetadataOptions
 from capgen.config.models import ModelOptions
 from capgen.config.presets import (
@@ -84,6 +91,7 @@ __all__ = [
     "InputOptions",
     "MetadataOptions",
     "ModelOptions",
+    "PartOptions",
     "PromptOptions",
     "ReviewOptions",
     "ServeOptions",

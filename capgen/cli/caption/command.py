@@ -70,6 +70,7 @@ EXAMPLES = examples(
     "capgen caption holiday/ --format imagefolder -o dataset/",
     "capgen caption holiday/ -r --write-metadata --tags",
     "find . -name '*.png' -print0 | capgen caption - -0 --sidecar .txt",
+    "capgen caption photos/ -o captions/ --shard 3/16",
     "capgen caption *.jpg --model USER/NAME --device cuda",
 )
 
@@ -107,6 +108,11 @@ def caption_command(
         raise UsageError("No images were named", hint="Try: capgen caption photo.jpg")
     if results.dry_run and not (results.write_metadata or model.served):
         raise UsageError("--dry-run needs --write-metadata or --endpoint")
+    if run.in_parts:
+        code = _caption_parts(console, model, decoding, results, named, limits, run)
+        if code:
+            raise typer.Exit(code)
+        return
     targets = targets_of(results.outputs, results.format)
     for target in targets:
         check_place(target.path)
@@ -157,6 +163,27 @@ def caption_command(
         code = int(failed and run.fail_on != "none")
     if code:
         raise typer.Exit(code)
+
+
+def _caption_parts(
+    console: Console,
+    model: ModelOptions,
+    decoding: DecodeOptions,
+    results: Results,
+    named: Named,
+    limits: ImageLimits,
+    run: Run,
+) -> int:
+    from capgen.captioning.runtimes.cores import lanes_and_threads
+    from capgen.cli.caption.loading import check_tags, load_captioner
+    from capgen.cli.caption.parts import PartsJob, check_parts_job, run_parts
+
+    job = PartsJob(decoding=decoding, results=results, named=named, limits=limits, run=run)
+    check_parts_job(job)
+    check_tags(model, results)
+    confirm_sending(model)
+    lanes, threads = lanes_and_threads(None, run.batch_size)
+    return run_parts(console, load_captioner(model, results, threads=threads), job, lanes)
 
 
 def _shown(name: str) -> str:

@@ -10,7 +10,7 @@ import typer
 
 from capgen.cli.options import INPUT_PANEL, OUTPUT_PANEL, After, option
 from capgen.cli.places import OutputOptions
-from capgen.config import BatchOptions, InputOptions
+from capgen.config import BatchOptions, InputOptions, PartOptions
 from capgen.errors import UsageError
 
 FAIL_ON = ("any", "all", "none")
@@ -37,8 +37,8 @@ class Named(InputOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run(BatchOptions):
-    """How many images are captioned in one run, and when it counts as failed."""
+class Run(BatchOptions, PartOptions):
+    """How many images are captioned in one run or on many machines, and when it failed."""
 
     resume: Annotated[
         bool,
@@ -64,6 +64,11 @@ class Run(BatchOptions):
             raise UsageError(
                 f"--fail-on is '{self.fail_on}'; it must be one of {', '.join(FAIL_ON)}"
             )
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether the output is a folder of parts."""
+        return self.shard is not None or self.part_size is not None
 
 
 @dataclass(frozen=True, kw_only=True)

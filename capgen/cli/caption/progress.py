@@ -70,6 +70,12 @@ class BatchScreen:
             skipped=self._reused,
         )
 
+    def skip(self, images: int) -> None:
+        """Count images that were done before, and are not looked at again."""
+        self._done += images
+        self._reused += images
+        self._live.update("captioning", self._done, self._total, skipped=self._reused)
+
     def _note(self, note: str) -> None:
         """Show a note once and count it; of notes that differ between images, only the first."""
         if note in self._noted:
