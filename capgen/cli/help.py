@@ -14,7 +14,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from capgen.addresses import is_url
+from capgen.addresses import is_stored, is_url
 from capgen.cli.variables import variable_of, with_variable, wrong_value
 from capgen.errors import UsageError
 from capgen.file_types import has_image_suffix
@@ -79,7 +79,12 @@ class HelpfulGroup(TyperGroup):
 
 def _is_image(argument: str) -> bool:
     """Whether an argument names images: a file or folder, an address, or a name like theirs."""
-    return is_url(argument) or has_image_suffix(argument) or os.path.lexists(argument)
+    return (
+        is_url(argument)
+        or is_stored(argument)
+        or has_image_suffix(argument)
+        or os.path.lexists(argument)
+    )
 
 
 def _plain(parameters: list[Any]) -> list[Any]:

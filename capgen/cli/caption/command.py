@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from capgen.addresses import is_url, without_credentials
+from capgen.addresses import is_stored, is_url, without_credentials
 from capgen.cli.caption.one import caption_one, choose_way, look_into
 from capgen.cli.caption.options import Look, Named, Results, Run
 from capgen.cli.console import Console
@@ -161,7 +161,7 @@ def caption_command(
 
 def _shown(name: str) -> str:
     """Return the name of an image as records have it."""
-    return without_credentials(name) if is_url(name) else name
+    return without_credentials(name) if is_url(name) or is_stored(name) else name
 
 
 def _note_passed_over(console: Console, inputs: Inputs) -> None:
