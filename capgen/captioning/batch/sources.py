@@ -39,7 +39,7 @@ class Source(Protocol):
 
     @property
     def distant(self) -> bool:
-        """Whether reading it is mostly waiting: many are read at the same time."""
+        """Whether it is in a store: reading is mostly waiting, so many are read at a time."""
         ...
 
     def read(self, limits: ImageLimits, stop: Event) -> bytes:
@@ -123,10 +123,6 @@ class UrlSource(_Named):
     def at(cls, address: str, *, allow_private: bool) -> Self:
         """Return the image at an address; user and password stay out of its name."""
         return cls(without_credentials(address), address, allow_private)
-
-    @property
-    def distant(self) -> bool:
-        return True
 
     def read(self, limits: ImageLimits, stop: Event) -> bytes:
         from capgen.captioning.batch.download import fetch_unless
