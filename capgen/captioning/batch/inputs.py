@@ -105,7 +105,7 @@ class Inputs:
         yield from self.known_images()
         for name in self._names:
             if name != STDIN:
-                yield name  # an address in a store, too: it is an object, and no output
+                yield name
             elif self._stdin is not None:
                 with suppress(OSError, ValueError):  # not a file, as in tests and notebooks
                     yield self._stdin.fileno()
@@ -120,9 +120,10 @@ class Inputs:
                 counts += passed_over(folder, recursive=self._options.recursive)
         return counts
 
-    def stored_names(self) -> list[str]:
-        """Return the names that are addresses in a store, without credentials."""
-        return [without_credentials(name) for name in self._names if is_stored(name)]
+    def stored(self) -> list[str]:
+        """Return the named addresses in stores, without credentials; the manifest's, too."""
+        names = [*self._names, str(self._manifest or "")]
+        return [without_credentials(name) for name in names if is_stored(name)]
 
     def _local_names(self) -> list[str]:
         return [name for name in self._names if not is_stored(name) and not is_url(name)]

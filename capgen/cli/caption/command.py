@@ -38,6 +38,7 @@ from capgen.config import (
 )
 from capgen.errors import UsageError
 from capgen.output.files import Target, targets_of
+from capgen.output.stored import check_stored
 from capgen.overwriting import (
     OWN_IMAGE,
     OWN_JOURNAL,
@@ -177,6 +178,8 @@ def _sidecars(
 ) -> Sidecars | None:
     """Check what would be overwritten; return the sidecars to write, if any."""
     input_files = InputFiles(inputs.files())
+    _refuse_beside(inputs, results)
+    check_stored(targets, inputs.stored())
     outputs = list(_outputs(results, look, targets))
     check_outputs(outputs, input_files)
     if results.sidecar is None:
@@ -186,6 +189,17 @@ def _sidecars(
     sidecars = Sidecars(results.sidecar, results.on_existing, inputs=input_files, options=results)
     sidecars.check(inputs.known_images(), [item.path for item in outputs])
     return sidecars
+
+
+def _refuse_beside(inputs: Inputs, results: Results) -> None:
+    """Refuse to write into images in stores, or beside them."""
+    option = "--sidecar" if results.sidecar is not None else "--write-metadata"
+    stored = next(iter(inputs.stored()), None)
+    if results.changes_written_to is not None and stored is not None:
+        raise UsageError(
+            f"{option} is for images on this machine, and {stored} is not",
+            hint="Write captions to a file or an address with -o.",
+        )
 
 
 def _outputs(results: Results, look: Look, targets: tuple[Target, ...]) -> Iterator[Output]:
