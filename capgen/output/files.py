@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from typing import Generic, Self, TypeVar
 from capgen.addresses import is_stored, without_credentials
 from capgen.errors import StorageError, UsageError
 from capgen.output.base import FORMATS, IMAGE_FOLDER, Format, format_of, suffix_format
-from capgen.output.stored import local_copy
+from capgen.paths import cache_dir
+from capgen.storage.drivers import same_object, scheme_of
 
 Item = TypeVar("Item")
 # The file of an image folder that has the captions.
@@ -84,7 +86,7 @@ def _target(place: Path | str, asked: str | None, *, alone: bool) -> Target:
 
 
 def _stored(address: str, asked: str | None, *, alone: bool) -> Target:
-    path = local_copy(address)
+    path = _local_copy(address)
     told = suffix_format(path)
     if told is None and asked is None:
         shown = without_credentials(address)
@@ -97,6 +99,21 @@ def _stored(address: str, asked: str | None, *, alone: bool) -> Target:
             hint="Copy it to the store afterwards.",
         )
     return Target(path, form, address)
+
+
+def _local_copy(address: str) -> Path:
+    """Return where the copy of an output is while it is written.
+
+    Raises:
+        UsageError: The address is of a local file.
+    """
+    if scheme_of(address) in ("file", "local"):
+        raise UsageError(
+            f"-o {without_credentials(address)}: capgen writes local files by their path",
+            hint="Leave out file://.",
+        )
+    key = hashlib.sha256(same_object(address).encode()).hexdigest()[:16]
+    return cache_dir() / "outputs" / key / address.rstrip("/").rpartition("/")[2]
 
 
 def journaled(targets: Sequence[Target]) -> Target | None:

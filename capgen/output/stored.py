@@ -7,39 +7,19 @@ earlier run, of any machine, is fetched first, as a local file would be read.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from capgen.addresses import without_credentials
-from capgen.errors import ProtectedFileError, StorageError, UsageError
+from capgen.errors import ProtectedFileError, StorageError
 from capgen.file_types import HEAD_BYTES
 from capgen.locks import Lock
+from capgen.output.files import Target
 from capgen.overwriting import TEXT_OR_DATA, check_head
-from capgen.paths import cache_dir
 from capgen.storage.attempts import StoreError
-from capgen.storage.drivers import check_driver, same_object, scheme_of
+from capgen.storage.drivers import check_driver, same_object
 from capgen.storage.reading import download, read_object, upload
-
-if TYPE_CHECKING:
-    from capgen.output.files import Target
-
-
-def local_copy(address: str) -> Path:
-    """Return where the copy of an output is while it is written.
-
-    Raises:
-        UsageError: The address is of a local file.
-    """
-    if scheme_of(address) in ("file", "local"):
-        raise UsageError(
-            f"-o {without_credentials(address)}: capgen writes local files by their path",
-            hint="Leave out file://.",
-        )
-    key = hashlib.sha256(same_object(address).encode()).hexdigest()[:16]
-    return cache_dir() / "outputs" / key / address.rstrip("/").rpartition("/")[2]
 
 
 def check_stored(targets: Sequence[Target], inputs: Iterable[str] = ()) -> None:

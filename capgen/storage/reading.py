@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 from typing import Any
 
+from capgen.addresses import is_stored
 from capgen.paths import writing
 from capgen.storage.attempts import StoreError, attempt
 from capgen.storage.drivers import open_store
@@ -134,6 +138,22 @@ def download(address: str, path: Path) -> None:
     with open_object(address) as source, writing(path) as temporary, temporary.open("wb") as file:
         while block := source.read(_PIECE_BYTES):
             file.write(block)
+
+
+@contextmanager
+def as_local(place: str) -> Iterator[Path]:
+    """Return the path of a file for the length of a block: its own, or of a copy of an object.
+
+    Raises:
+        StoreError: The object cannot be read.
+    """
+    if not is_stored(place):
+        yield Path(place)
+        return
+    with tempfile.TemporaryDirectory(prefix="capgen-") as folder:
+        path = Path(folder, place.rstrip("/").rpartition("/")[2])
+        download(place, path)
+        yield path
 
 
 def upload(path: Path, address: str) -> None:

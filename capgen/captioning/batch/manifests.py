@@ -13,9 +13,9 @@ from typing import BinaryIO
 from capgen.addresses import without_credentials
 from capgen.captioning.batch.sources import BytesSource, FailedSource, Source, named_source
 from capgen.config import ImageLimits, InputOptions
-from capgen.errors import DataError, ImageError, did_you_mean
+from capgen.errors import DataError, ImageError
 from capgen.images.decoders import printable
-from capgen.tables.columns import image_column
+from capgen.tables.columns import image_column, named_column
 from capgen.tables.rows import SUFFIXES, Table, is_parquet, is_table, read_table
 
 STDIN_NAME = "-"
@@ -100,23 +100,6 @@ def _image_column(place: str, table: Table, given: str | None) -> str:
         raise DataError(f"{place}: not a UTF-8 table", hint="Save it as UTF-8.")
     column = image_column(table.names, table.first) if given is None else None
     return column or named_column(place, table.names, given)
-
-
-def named_column(place: str, names: list[str], given: str | None) -> str:
-    """Return the column that the user named.
-
-    Raises:
-        DataError: There is no such column, or none was named.
-    """
-    if given is None:
-        raise DataError(
-            f"{place} has no column of images",
-            hint=f"Name it with --path-column: {', '.join(names)}" if names else "It is empty.",
-        )
-    for name in (given, given.strip()):
-        if name in names:
-            return name
-    raise DataError(f"{place} has no column '{given}'", hint=did_you_mean(given, names))
 
 
 def _named_rows(

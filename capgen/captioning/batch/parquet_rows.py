@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from capgen.addresses import without_credentials
-from capgen.captioning.batch.manifests import named_column
 from capgen.captioning.batch.sources import BytesSource, FailedSource, Source, named_source
 from capgen.config import ImageLimits, InputOptions
 from capgen.errors import DataError, ImageError, MissingDependencyError
 from capgen.images.decoders import printable
 from capgen.storage.reading import StoredFile
-from capgen.tables.columns import image_column
+from capgen.tables.columns import image_column, named_column
 
 # Rows in memory at a time: each may hold an image of several megabytes.
 _ROWS = 16

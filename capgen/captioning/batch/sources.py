@@ -156,7 +156,7 @@ class StoredSource(_Named):
         return True
 
     def read(self, limits: ImageLimits, stop: Event) -> bytes:
-        from capgen.captioning.batch.stored import read_stored
+        from capgen.captioning.batch.stored_bytes import read_stored
 
         address = self.address or self.name
         return read_stored(address, self.label, limits.max_bytes, self.size, stop)

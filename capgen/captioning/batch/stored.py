@@ -1,4 +1,4 @@
-"""Images in stores: the folders and patterns of a command line, and one object's bytes."""
+"""Images in stores: the folders and patterns that a command line names."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import glob
 import re
 from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
-from threading import Event
 
 from capgen.addresses import without_credentials
-from capgen.captioning.abandoning import unless_stopped
 from capgen.captioning.batch.sources import FailedSource, Source, StoredSource
 from capgen.errors import ImageError, UsageError
 from capgen.file_types import has_image_suffix
@@ -17,43 +15,8 @@ from capgen.images.decoders import printable
 from capgen.images.folders import is_seen_member, is_shard, natural_key
 from capgen.storage.attempts import StoreError
 from capgen.storage.listing import Listed, list_objects
-from capgen.storage.reading import is_object, object_size, read_object
+from capgen.storage.reading import is_object, object_size
 from capgen.tables.rows import is_parquet
-
-_CODES = {"missing": "missing", "permission": "permission", "passing": "unavailable"}
-
-
-def read_stored(address: str, label: str, most: int, size: int | None, stop: Event) -> bytes:
-    """Return an image's bytes.
-
-    Args:
-        address: The object.
-        label: Its name for messages.
-        most: Its largest size.
-        size: Its size, or None if it is not known.
-        stop: Set when it is no longer needed.
-
-    Raises:
-        ImageError: It cannot be read, with code `missing`, `permission`, `too_large`,
-            `unavailable` if that may pass, or `download`.
-        StoreError: The store asks who is reading, which holds for all images.
-    """
-    cancelled = ImageError(f"{label}: the reading was cancelled", code="download")
-    if size is None or size <= most:
-        try:
-            data = unless_stopped(
-                stop,
-                lambda: read_object(address, most, stop=stop),
-                cancelled=cancelled,
-                thread="capgen-fetch",
-            )
-        except StoreError as error:
-            if error.fault == "login":
-                raise
-            raise ImageError(error.message, code=_CODES.get(error.fault, "download")) from error
-        if len(data) <= most:
-            return data
-    raise ImageError(f"{label}: larger than the limit of {most:,} bytes", code="too_large")
 
 
 def is_file(address: str) -> bool:
@@ -89,9 +52,7 @@ def images_below(
     except StoreError as error:
         if any_object or error.fault not in ("missing", "permission"):
             raise
-        yield FailedSource(
-            without_credentials(folder), ImageError(error.message, code=_CODES[error.fault])
-        )
+        yield FailedSource(without_credentials(folder), ImageError(error.message, code=error.fault))
         return
     if not found:
         text = f"{shown}: no images in this folder" if any_object else f"{shown}: no such folder"
