@@ -1,11 +1,10 @@
 """An S3 server on the loopback interface (moto's), whose requests a test lets fail or wait.
 
-As a program it serves until it is killed: `python -m tests.s3_server` prints its address.
+As a program it prints its address: `python -m tests.s3_server`.
 """
 
 from __future__ import annotations
 
-import argparse
 import random
 import socket
 import struct
@@ -205,14 +204,13 @@ def s3_server(running_s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> I
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--slow", type=float, default=0.0)
-    parser.add_argument("--share", type=float, default=0.0)
-    given = parser.parse_args()
+    """Serve until stdin ends. A line there, `SHARE SLOW`, sets the faults from then on."""
     with serving() as server:
-        server.faults = Faults(share=given.share, slow=given.slow)
         print(server.address, flush=True)
-        sys.stdin.read()
+        for line in sys.stdin:
+            share, slow = map(float, line.split())
+            server.faults = Faults(share=share, slow=slow)
+            print(f"{server.failed} requests failed, {server.busy} at a time", flush=True)
 
 
 if __name__ == "__main__":

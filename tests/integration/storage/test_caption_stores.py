@@ -15,8 +15,8 @@ from os import environ
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import pytest
+from fsspec.registry import _registry
 
 from capgen.cli.main import main
 from capgen.storage import attempts, drivers
@@ -249,7 +249,7 @@ def test_lists_may_not_name_machines(s3_server: S3Server, run: Run) -> None:
 
 def test_without_the_driver(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "s3fs", None)
-    monkeypatch.delitem(fsspec.registry._registry, "s3", raising=False)
+    monkeypatch.delitem(_registry, "s3", raising=False)
     drivers.forget_stores()
 
     code, _, err = run("caption", "s3://bucket/photos/")
