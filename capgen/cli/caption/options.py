@@ -23,15 +23,20 @@ class Named(InputOptions):
     images: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Images, folders, patterns, .tar archives or http(s) addresses; "
+            help="Images, folders, patterns, .tar archives, .parquet files, also in stores "
+            "(s3://bucket/photos/), or http(s) addresses; "
             "- reads an image or a list of names from stdin.",
             metavar="IMAGE",
             show_default=False,
         ),
     ] = None
     manifest: Annotated[
-        Path | None,
-        typer.Option(help="CSV or JSON Lines file that lists images.", rich_help_panel=INPUT_PANEL),
+        str | None,
+        typer.Option(
+            help="CSV, JSON Lines or Parquet file that lists images, or its address in a store.",
+            metavar="FILE",
+            rich_help_panel=INPUT_PANEL,
+        ),
         After("null_separated"),
     ] = None
 
