@@ -214,13 +214,22 @@ def _stored_object(address: str, options: InputOptions, limits: ImageLimits) -> 
 
 
 def _stored_matches(pattern: str, options: InputOptions, limits: ImageLimits) -> Iterator[Source]:
+    for found in stored_matches(pattern, options):
+        if isinstance(found, str):
+            yield from _stored_object(found, options, limits)
+        else:
+            yield found
+
+
+def stored_matches(pattern: str, options: InputOptions) -> Iterator[Source | str]:
+    """Yield the images that a pattern of a store names, and addresses of archives and tables."""
     from capgen.captioning.batch.stored import matches_of, no_match
 
     found = False
     for address, size in matches_of(pattern):
         found = True
         if not has_image_suffix(address):
-            yield from _stored_object(address, options, limits)
+            yield address
         elif selected(address, options):
             yield StoredSource.at(address, size)
     if not found:

@@ -12,7 +12,7 @@ import typer
 
 from capgen.addresses import is_stored, is_url, without_credentials
 from capgen.cli.caption.one import caption_one, choose_way, look_into
-from capgen.cli.caption.options import Look, Named, Results, Run
+from capgen.cli.caption.options import Look, Named, Results, Run, writes_parts
 from capgen.cli.console import Console
 from capgen.cli.help import examples
 from capgen.cli.options import (
@@ -109,7 +109,7 @@ def caption_command(
         raise UsageError("No images were named", hint="Try: capgen caption photo.jpg")
     if results.dry_run and not (results.write_metadata or model.served):
         raise UsageError("--dry-run needs --write-metadata or --endpoint")
-    if run.in_parts:
+    if writes_parts(results, run):
         code = _caption_parts(console, model, decoding, results, named, limits, run)
         if code:
             raise typer.Exit(code)

@@ -8,11 +8,15 @@ from typing import Annotated, ClassVar
 
 import typer
 
+from capgen.addresses import is_stored
 from capgen.cli.options import INPUT_PANEL, OUTPUT_PANEL, After, option
 from capgen.cli.places import OutputOptions
 from capgen.config import BatchOptions, InputOptions, PartOptions
 from capgen.errors import UsageError
+from capgen.output.base import suffix_format
 
+# Formats of parts.
+PARTS_FORMATS = ("jsonl", "parquet")
 FAIL_ON = ("any", "all", "none")
 
 
@@ -69,11 +73,6 @@ class Run(BatchOptions, PartOptions):
             raise UsageError(
                 f"--fail-on is '{self.fail_on}'; it must be one of {', '.join(FAIL_ON)}"
             )
-
-    @property
-    def in_parts(self) -> bool:
-        """Whether the output is a folder of parts."""
-        return self.shard is not None or self.part_size is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,3 +135,17 @@ class Results(OutputOptions):
         ),
         After("undo_file"),
     ] = None
+
+
+def writes_parts(results: Results, run: Run) -> bool:
+    """Whether the output is a folder of parts."""
+    if run.shard is not None or run.part_size is not None:
+        return True
+    return any(
+        suffix_format(Path(name)) is None
+        and (
+            (is_stored(name) and results.format in (None, *PARTS_FORMATS))
+            or (name.endswith("/") and results.format in PARTS_FORMATS)
+        )
+        for name in results.outputs
+    )

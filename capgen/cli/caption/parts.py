@@ -6,12 +6,13 @@ import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import TypeVar
 
 from capgen.captioning.batch.pipeline import BatchFinished, BatchRun, ImageDone
 from capgen.captioning.captioner import Captioner
 from capgen.cli.caption.many import exit_code
-from capgen.cli.caption.options import Named, Results, Run
+from capgen.cli.caption.options import PARTS_FORMATS, Named, Results, Run
 from capgen.cli.caption.progress import BatchScreen, summary
 from capgen.cli.console import Console
 from capgen.config import BatchOptions, DecodeOptions, ImageLimits, InputOptions, TagOptions
@@ -28,10 +29,9 @@ from capgen.distributed.share import Share
 from capgen.distributed.units import list_units
 from capgen.errors import UsageError
 from capgen.output.base import suffix_format
+from capgen.storage.drivers import check_driver
 
 _Settings = TypeVar("_Settings")
-# Formats of parts.
-FORMATS = ("jsonl", "parquet")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,22 +68,20 @@ def check_parts_job(job: PartsJob) -> None:
         UsageError: It is not.
     """
     results = job.results
-    flag = "--part-size" if job.run.shard is None else "--shard"
+    flag = "--shard" if job.run.shard else "--part-size" if job.run.part_size else "-o FOLDER"
     if len(results.outputs) != 1:
+        raise UsageError(f"{flag} needs one output, a folder", hint="Name one, as in -o captions/")
+    if job.format not in PARTS_FORMATS:
         raise UsageError(
-            f"{flag} needs one output, a folder",
-            hint=f"Try: {flag} {job.run.shard or 1000} -o captions/",
-        )
-    if job.format not in FORMATS:
-        raise UsageError(
-            f"--format is '{job.format}'; parts are {' or '.join(FORMATS)}",
+            f"--format is '{job.format}'; parts are {' or '.join(PARTS_FORMATS)}",
             hint="capgen merge writes other formats.",
         )
     place = results.outputs[0]
-    if suffix_format(place) is not None:
+    check_driver(place)
+    if suffix_format(Path(place)) is not None:
         raise UsageError(
             f"-o {place}: {flag} writes a folder of parts",
-            hint=f"Name a folder, and join the parts with: capgen merge FOLDER -o {place.name}",
+            hint=f"Name a folder, and then: capgen merge FOLDER -o {Path(place).name}",
         )
     if results.sidecar is not None or results.write_metadata or results.as_json:
         raise UsageError(
@@ -103,7 +101,7 @@ def run_parts(console: Console, captioner: Captioner, job: PartsJob, lanes: int)
         lanes=lanes if captioner.runtime.name == "onnx" else 1,
     )
     share_job = ShareJob(
-        place=str(job.results.outputs[0]),
+        place=job.results.outputs[0],
         format=job.format,
         share=job.share,
         part_size=job.run.part_size or DEFAULT_PART_SIZE,
