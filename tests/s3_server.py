@@ -135,7 +135,7 @@ class _Unreliable:
             code = code or {0: "SlowDown", 1: "InternalError"}.get(kind)
             if code is not None:
                 start(_STATUS.get(code, "403 Forbidden"), [("Content-Type", "application/xml")])
-                return [_XML.format(code=code).encode()]
+                return [] if method == "HEAD" else [_XML.format(code=code).encode()]
             return list(self._application(environ, start))
         finally:
             with self._lock:

@@ -27,7 +27,14 @@ _LOGIN_CODES = (
 )
 _PASSING = (
     *("timeout", "connection", "disconnected", "incompleteread", "payload", "ssl", "throttl"),
-    *("slowdown", "serviceunavailable", "internalerror", "servererror", "responsestreaming"),
+    *(
+        "httpclienterror",
+        "slowdown",
+        "serviceunavailable",
+        "internalerror",
+        "servererror",
+        "responsestreaming",
+    ),
 )
 
 
