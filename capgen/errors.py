@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class CapgenError(Exception):
@@ -42,6 +43,10 @@ class CapgenError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exceptions are unpickled with their message alone, and some of these take more.
+        return _unpickled, (type(self), self.args), vars(self)
 
 
 class UsageError(CapgenError):
@@ -140,6 +145,10 @@ class MissingDependencyError(CapgenError):
             f"{purpose} needs the package {package}, which is not installed",
             hint=f"pip install 'capgen[{extra}]'",
         )
+
+
+def _unpickled(kind: type[CapgenError], arguments: tuple[Any, ...]) -> CapgenError:
+    return kind.__new__(kind, *arguments)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

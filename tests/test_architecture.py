@@ -57,6 +57,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "applying": (*LEAVES, "images", "output", "reviews"),
     # Alternative texts of a site's images.
     "alt_text": (*LEAVES, "images", "captioning"),
+    # Functions for engines that spread work over processes and machines.
     "explain": (*LEAVES, "images", "output", "captioning", "pages"),
     "evaluation": (
         *(*LEAVES, "images", "metrics", "models", "data", "pages", "captioning", "explain"),

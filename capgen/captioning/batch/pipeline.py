@@ -228,7 +228,7 @@ class _Pipeline:
         if known is not None and not thumbnails:
             return ImageDone(source=source, record=known, reused=earlier)
         prepared = self.captioner.prepare(
-            data, path=source.name, sha256=digest, limits=limits, thumbnail=thumbnails
+            data, path=source.name or None, sha256=digest, limits=limits, thumbnail=thumbnails
         )
         if known is not None:
             small = prepared.thumbnail if isinstance(prepared, Prepared) else None

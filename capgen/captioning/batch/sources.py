@@ -98,7 +98,7 @@ class FileSource(_Named):
 
 @dataclass(frozen=True, slots=True)
 class BytesSource(_Named):
-    """Bytes in memory, from stdin or an archive."""
+    """Bytes in memory, from stdin, an archive or a table; the name is empty if they have none."""
 
     data: bytes
 
