@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class CapgenError(Exception):
@@ -42,6 +43,16 @@ class CapgenError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle what it says: the arguments of subclasses differ."""
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind: type[CapgenError], args: tuple[Any, ...], state: dict[str, Any]) -> CapgenError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class UsageError(CapgenError):
@@ -61,7 +72,8 @@ class ImageError(CapgenError):
         message: One line naming the image.
         code: Stable name of the fault: `missing`, `permission`, `empty`, `not_an_image`,
             `truncated`, `too_large`, `unsupported`, `unreadable`, `prompt` or `low_confidence`;
-            of a model server, `endpoint`, or `unavailable` for a fault that may pass.
+            of a model server, `endpoint`, or `unavailable` for a fault that may pass; `crashed`
+            if it ended every process that captioned it.
     """
 
     def __init__(self, message: str, *, code: str, hint: str = "") -> None:
