@@ -124,7 +124,8 @@ class PartWriter:
         self._records += 1
         if isinstance(record, CaptionFailure):
             self._failures[record.code] += 1
-            self._passing += record.may_pass
+            # What could not be read at all may be there next time.
+            self._passing += record.may_pass or record.sha256 is None
         add_to_runs(self._runs, position)
 
     def commit(self) -> PartDone:

@@ -49,7 +49,7 @@ class PartDone:
         size: Its bytes.
         records: Records in it.
         failures: Failures among these, by error code.
-        passing: Failures that may pass, which the next run tries again.
+        passing: Failures that the next run tries again: they may pass, or the file was not there.
         runs: Where its records are in the whole list: [position, units, records], with one record
             per unit or one unit.
     """

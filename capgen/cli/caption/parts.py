@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, fields, replace
 from typing import TypeVar
 
@@ -122,6 +122,16 @@ def run_parts(console: Console, captioner: Captioner, job: PartsJob, lanes: int)
     return show_share(console, caption_share(captioner, units, share_job), share_job, job, notes)
 
 
+@contextmanager
+def _told_if_interrupted(console: Console, done: Callable[[], int], resume: bool) -> Iterator[None]:
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        again = "the same command" if resume else "without --no-resume the same command"
+        console.note(f"stopped after {done():,} images; what is done is kept: {again} goes on")
+        raise
+
+
 def _only(kind: type[_Settings], settings: _Settings) -> _Settings:
     """Return the settings of one class among those of a command: what other machines need."""
     names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
@@ -137,11 +147,13 @@ def show_share(
 ) -> int:
     """Show the events of a share, and return the exit code."""
     finished = share = None
-    images = 0
+    images = done = 0
     with ExitStack() as stack:
         screen = stack.enter_context(BatchScreen(console, None, of_all=notes))
+        stack.enter_context(_told_if_interrupted(console, lambda: done, job.run.resume))
         for event in stack.enter_context(closing(events)):
             if isinstance(event, ImageDone):
+                done += 1
                 screen.show(event)
             elif isinstance(event, PartReused):
                 images += event.images
