@@ -10,7 +10,7 @@ import typer
 
 from capgen.cli.options import INPUT_PANEL, OUTPUT_PANEL, After, option
 from capgen.cli.places import OutputOptions
-from capgen.config import BatchOptions, InputOptions, PartOptions
+from capgen.config import BatchOptions, EngineOptions, InputOptions, PartOptions
 from capgen.errors import UsageError
 
 FAIL_ON = ("any", "all", "none")
@@ -37,7 +37,7 @@ class Named(InputOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run(BatchOptions, PartOptions):
+class Run(BatchOptions, PartOptions, EngineOptions):
     """How many images are captioned in one run or on many machines, and when it failed."""
 
     resume: Annotated[
@@ -59,7 +59,8 @@ class Run(BatchOptions, PartOptions):
     ] = "any"
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        for settings in (BatchOptions, PartOptions, EngineOptions):
+            settings.__post_init__(self)
         if self.fail_on not in FAIL_ON:
             raise UsageError(
                 f"--fail-on is '{self.fail_on}'; it must be one of {', '.join(FAIL_ON)}"
@@ -68,7 +69,14 @@ class Run(BatchOptions, PartOptions):
     @property
     def in_parts(self) -> bool:
         """Whether the output is a folder of parts."""
-        return self.shard is not None or self.part_size is not None
+        return self.shard is not None or self.part_size is not None or self.engine != "local"
+
+    @property
+    def parts_flag(self) -> str:
+        """The option that asked for parts, for messages."""
+        if self.engine != "local":
+            return f"--engine {self.engine}"
+        return "--part-size" if self.shard is None else "--shard"
 
 
 @dataclass(frozen=True, kw_only=True)
