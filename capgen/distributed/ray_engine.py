@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -35,9 +36,18 @@ from capgen.errors import CapgenError, MissingDependencyError, NetworkError, Usa
 
 logger = logging.getLogger(__name__)
 
+_RAY_VARIABLES = {
+    # Nothing is told to anybody.
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # What happens to actors is told by our own events, not by Ray on stdout.
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
+    # CUDA is left alone for actors without GPUs, as a later Ray does.
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
 # A machine's actors share out its cores; more than these do not make one faster.
 _MOST_CORES = 8
 # Parts pass through Ray's store one at a time; its own default is a third of the memory.
+_LOST_WITH_NODE = ("ObjectLostError", "OwnerDiedError", "NodeDiedError", "ObjectFetchTimedOutError")
 _STORE_BYTES = 256 << 20
 
 
@@ -83,29 +93,58 @@ def caption_with_ray(
 @contextmanager
 def _connected(options: EngineOptions) -> Iterator[Any]:
     """Connect to the cluster, or start one on this machine."""
-    # Ray asks for it when it starts: nothing is to leave this machine.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    with _environment():
+        try:
+            import ray
+        except ImportError as error:
+            raise MissingDependencyError("ray", extra="ray", purpose="--engine ray") from error
+        ours = not ray.is_initialized()  # a program that calls this may have its own
+        if ours:
+            address = options.ray_address or os.environ.get("RAY_ADDRESS") or "local"
+            _check_address(address)
+            with _same_signals():
+                _start(ray, address)
     try:
-        import ray
-    except ImportError as error:
-        raise MissingDependencyError("ray", extra="ray", purpose="--engine ray") from error
-    if ray.is_initialized():  # by the program that calls this
         yield ray
-        return
-    address = options.ray_address or os.environ.get("RAY_ADDRESS") or "local"
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+@contextmanager
+def _environment() -> Iterator[None]:
+    """Set what Ray reads when it is imported and started, unless the user has."""
+    added = [name for name in _RAY_VARIABLES if name not in os.environ]
+    os.environ.update({name: _RAY_VARIABLES[name] for name in added})
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
+
+
+def _check_address(address: str) -> None:
+    """Check that something listens there: Ray itself would try for minutes.
+
+    Raises:
+        UsageError: It is no address of a cluster.
+        NetworkError: Nothing does.
+    """
     if address.startswith("ray://"):
         raise UsageError(
             f"--ray-address {address}: Ray's client protocol is not supported",
             hint="Run capgen on a machine of the cluster (`ray job submit`), with "
             "--ray-address auto.",
         )
-    with _same_signals():
-        _start(ray, address)
+    if address in ("local", "auto"):
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise UsageError(f"--ray-address is '{address}'; it must be HOST:PORT, auto or local")
     try:
-        yield ray
-    finally:
-        ray.shutdown()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except OSError as error:
+        raise _not_reached(address, error.strerror or str(error)) from error
 
 
 def _start(ray: Any, address: str) -> None:
@@ -115,15 +154,21 @@ def _start(ray: Any, address: str) -> None:
             "num_cpus": usable_cores(),
             "object_store_memory": _STORE_BYTES,
             "include_dashboard": False,
+            # Nothing else runs on this cluster that captioning should make way for.
+            "_system_config": {"worker_niceness": 0},
         }
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **of_local)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         said = str(error).strip().splitlines()
-        raise NetworkError(
-            f"Ray at {address} cannot be reached ({said[0] if said else type(error).__name__})",
-            hint="`ray status` shows whether the cluster runs.",
-        ) from error
+        raise _not_reached(address, said[0] if said else type(error).__name__) from error
+
+
+def _not_reached(address: str, why: str) -> NetworkError:
+    return NetworkError(
+        f"Ray at {address} cannot be reached ({why})",
+        hint="`ray status` shows whether the cluster runs.",
+    )
 
 
 @contextmanager
@@ -172,7 +217,7 @@ class RayPool:
     def __init__(self, ray: Any, job: WorkerJob, *, cpus: int, gpus: float) -> None:
         self._ray = ray
         self._needs = {"CPU": float(cpus), "GPU": gpus}
-        kind = ray.remote(_Actor)
+        kind = ray.remote(CaptionActor)
         # One that dies is replaced by the schedule, which knows what it had to do.
         self._kind = kind.options(num_cpus=cpus, num_gpus=gpus, max_restarts=0, max_task_retries=0)
         self._job = ray.put(job)
@@ -250,16 +295,13 @@ class RayPool:
 
 
 def _loss(worker: str, error: Exception) -> WorkerLost:
-    text = str(error)
-    with_node = "node" in text.lower() and "died" in text.lower()
-    with_node = with_node and ("node has died" in text or "node died" in text.lower())
-    if type(error).__name__ in ("ObjectLostError", "OwnerDiedError", "NodeDiedError"):
-        with_node = True
-    if type(error).__name__ == "OutOfMemoryError" or "memory" in text.lower():
-        return WorkerLost(worker=worker, reason="its machine is short of memory", crashed=True)
-    reason = "its machine is gone" if with_node else "its process died"
+    text, kind = str(error), type(error).__name__
     logger.info("%s: %s", worker, text)
-    return WorkerLost(worker=worker, reason=reason, crashed=not with_node)
+    if kind == "OutOfMemoryError" or "running low on memory" in text:
+        return WorkerLost(worker=worker, reason="its machine is short of memory", crashed=True)
+    if kind in _LOST_WITH_NODE or "node has died" in text or "node died" in text.lower():
+        return WorkerLost(worker=worker, reason="its machine is gone", crashed=False)
+    return WorkerLost(worker=worker, reason="its process died", crashed=True)
 
 
 def _cannot_start(error: Exception) -> CapgenError:
@@ -277,7 +319,7 @@ def _no_cluster(error: Exception) -> NetworkError:
     )
 
 
-class _Actor:
+class CaptionActor:
     """A worker in a process of Ray. What goes wrong is returned: Ray would wrap it."""
 
     def __init__(self) -> None:
