@@ -262,7 +262,7 @@ FOR_AN_EXTRA = (
 # Extras of which modules may import packages; `dev` is for work on capgen itself.
 OPTIONAL = (
     *("mini", "export", "heic", "lora", "parquet", "coco", "tensorboard", "datasets"),
-    *("vlm", "quantize", "cloud"),
+    *("vlm", "quantize", "cloud", "ray"),
 )
 
 

@@ -72,6 +72,7 @@ EXAMPLES = examples(
     "capgen caption holiday/ -r --write-metadata --tags",
     "find . -name '*.png' -print0 | capgen caption - -0 --sidecar .txt",
     "capgen caption photos/ -o captions/ --shard 3/16",
+    "capgen caption s3://bucket/photos/ -o s3://bucket/captions/ --engine ray",
     "capgen caption *.jpg --model USER/NAME --device cuda",
 )
 
@@ -177,12 +178,14 @@ def _caption_parts(
 ) -> int:
     from capgen.captioning.runtimes.cores import lanes_and_threads
     from capgen.cli.caption.loading import check_tags, load_captioner
-    from capgen.cli.caption.parts import PartsJob, check_parts_job, run_parts
+    from capgen.cli.caption.parts import PartsJob, check_parts_job, run_on_ray, run_parts
 
     job = PartsJob(decoding=decoding, results=results, named=named, limits=limits, run=run)
     check_parts_job(job)
     check_tags(model, results)
     confirm_sending(model)
+    if run.engine == "ray":
+        return run_on_ray(console, model, job)
     lanes, threads = lanes_and_threads(None, run.batch_size)
     return run_parts(console, load_captioner(model, results, threads=threads), job, lanes)
 

@@ -11,7 +11,7 @@ import typer
 from capgen.addresses import is_stored
 from capgen.cli.options import INPUT_PANEL, OUTPUT_PANEL, After, option
 from capgen.cli.places import OutputOptions
-from capgen.config import BatchOptions, InputOptions, PartOptions
+from capgen.config import BatchOptions, EngineOptions, InputOptions, PartOptions
 from capgen.errors import UsageError
 from capgen.output.base import suffix_format
 
@@ -46,7 +46,7 @@ class Named(InputOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run(BatchOptions, PartOptions):
+class Run(BatchOptions, PartOptions, EngineOptions):
     """How many images are captioned in one run or on many machines, and when it failed."""
 
     resume: Annotated[
@@ -68,11 +68,21 @@ class Run(BatchOptions, PartOptions):
     ] = "any"
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        for settings in (BatchOptions, PartOptions, EngineOptions):
+            settings.__post_init__(self)
         if self.fail_on not in FAIL_ON:
             raise UsageError(
                 f"--fail-on is '{self.fail_on}'; it must be one of {', '.join(FAIL_ON)}"
             )
+
+    @property
+    def parts_flag(self) -> str:
+        """The option that asked for parts, for messages."""
+        if self.engine != "local":
+            return f"--engine {self.engine}"
+        if self.shard is not None:
+            return "--shard"
+        return "-o FOLDER" if self.part_size is None else "--part-size"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +149,7 @@ class Results(OutputOptions):
 
 def writes_parts(results: Results, run: Run) -> bool:
     """Whether the output is a folder of parts."""
-    if run.shard is not None or run.part_size is not None:
+    if run.parts_flag != "-o FOLDER":
         return True
     return any(
         suffix_format(Path(name)) is None

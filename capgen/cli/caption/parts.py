@@ -6,16 +6,27 @@ import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from capgen.captioning.batch.pipeline import BatchFinished, BatchRun, ImageDone
 from capgen.captioning.captioner import Captioner
+from capgen.captioning.runtimes.select import may_use_gpus
+from capgen.cli.caption.loading import load_captioner
 from capgen.cli.caption.many import exit_code
+from capgen.cli.caption.on_workers import show_workers
 from capgen.cli.caption.options import PARTS_FORMATS, Named, Results, Run
 from capgen.cli.caption.progress import BatchScreen, summary
 from capgen.cli.console import Console
-from capgen.config import BatchOptions, DecodeOptions, ImageLimits, InputOptions, TagOptions
+from capgen.config import (
+    BatchOptions,
+    DecodeOptions,
+    ImageLimits,
+    InputOptions,
+    ModelOptions,
+    TagOptions,
+)
 from capgen.distributed.caption_parts import PartsRun
 from capgen.distributed.caption_share import (
     PartReused,
@@ -24,7 +35,9 @@ from capgen.distributed.caption_share import (
     ShareJob,
     caption_share,
 )
-from capgen.distributed.plan import DEFAULT_PART_SIZE
+from capgen.distributed.parts_folder import PartDone
+from capgen.distributed.plan import DEFAULT_PART_SIZE, Unit
+from capgen.distributed.schedule import ScheduleEvent
 from capgen.distributed.share import Share
 from capgen.distributed.units import list_units
 from capgen.errors import UsageError
@@ -68,7 +81,7 @@ def check_parts_job(job: PartsJob) -> None:
         UsageError: It is not.
     """
     results = job.results
-    flag = "--shard" if job.run.shard else "--part-size" if job.run.part_size else "-o FOLDER"
+    flag = job.run.parts_flag
     if len(results.outputs) != 1:
         raise UsageError(f"{flag} needs one output, a folder", hint="Name one, as in -o captions/")
     if job.format not in PARTS_FORMATS:
@@ -93,14 +106,42 @@ def check_parts_job(job: PartsJob) -> None:
 
 def run_parts(console: Console, captioner: Captioner, job: PartsJob, lanes: int) -> int:
     """Caption a share, show progress and failures, and return the exit code."""
-    options = replace(job.decoding, confidence=job.results.scores)
+    share_job = share_job_of(job)
+    run = share_job.run
+    batch = replace(run.batch, lanes=lanes if captioner.runtime.name == "onnx" else 1)
+    share_job = replace(share_job, run=replace(run, batch=batch))
+    _, notes = captioner.settings(batch.decoding)
+    events = caption_share(captioner, units_of(job), share_job)
+    return show_share(console, events, share_job, job, notes)
+
+
+def run_on_ray(console: Console, model: ModelOptions, job: PartsJob) -> int:
+    """Caption a share on a Ray cluster, show what happens, and return the exit code."""
+    from capgen.distributed.ray_engine import caption_with_ray
+
+    share_job = share_job_of(job)
+    events = caption_with_ray(
+        partial(_load_on_worker, model, share_job.run.tags),
+        units_of(job),
+        share_job,
+        job.run,
+        on_gpus=may_use_gpus(model),
+    )
+    return show_share(console, events, share_job, job)
+
+
+def _load_on_worker(model: ModelOptions, tags: TagOptions, threads: int) -> Captioner:
+    return load_captioner(model, tags, threads=threads)
+
+
+def share_job_of(job: PartsJob) -> ShareJob:
+    """Return what each machine does."""
     batch = BatchRun(
-        decoding=options,
+        decoding=replace(job.decoding, confidence=job.results.scores),
         options=_only(BatchOptions, job.run),
         limits=job.limits,
-        lanes=lanes if captioner.runtime.name == "onnx" else 1,
     )
-    share_job = ShareJob(
+    return ShareJob(
         place=job.results.outputs[0],
         format=job.format,
         share=job.share,
@@ -108,16 +149,18 @@ def run_parts(console: Console, captioner: Captioner, job: PartsJob, lanes: int)
         resume=job.run.resume,
         run=PartsRun(batch=batch, tags=_only(TagOptions, job.results)),
     )
+
+
+def units_of(job: PartsJob) -> Iterator[Unit]:
+    """Return the whole list."""
     named = job.named
-    units = list_units(
+    return list_units(
         named.images or [],
         _only(InputOptions, named),
         job.limits,
         named.manifest,
         sys.stdin.buffer if sys.stdin is not None else None,
     )
-    _, notes = captioner.settings(options)
-    return show_share(console, caption_share(captioner, units, share_job), share_job, job, notes)
 
 
 @contextmanager
@@ -138,7 +181,7 @@ def _only(kind: type[_Settings], settings: _Settings) -> _Settings:
 
 def show_share(
     console: Console,
-    events: Generator[ShareEvent, None, None],
+    events: Generator[ShareEvent | ScheduleEvent, None, None],
     share_job: ShareJob,
     job: PartsJob,
     notes: tuple[str, ...] = (),
@@ -146,6 +189,7 @@ def show_share(
     """Show the events of a share, and return the exit code."""
     finished = share = None
     images = done = 0
+    on_workers = job.run.engine != "local"
     with ExitStack() as stack:
         screen = stack.enter_context(BatchScreen(console, None, of_all=notes))
         stack.enter_context(_told_if_interrupted(console, lambda: done, job.run.resume))
@@ -153,6 +197,10 @@ def show_share(
             if isinstance(event, ImageDone):
                 done += 1
                 screen.show(event)
+            elif isinstance(event, PartDone):
+                if on_workers:  # whose images are not told one by one
+                    done += event.records
+                    screen.count(event.records, sum(event.failures.values()))
             elif isinstance(event, PartReused):
                 images += event.images
                 screen.skip(event.images)
@@ -160,6 +208,8 @@ def show_share(
                 finished = event
             elif isinstance(event, ShareFinished):
                 share = event
+            else:
+                show_workers(console, screen, event)
     assert finished is not None
     if share is not None and share.reused:
         console.note(f"{share.reused:,} parts ({images:,} images) are there from an earlier run")
