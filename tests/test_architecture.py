@@ -57,7 +57,6 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "applying": (*LEAVES, "images", "output", "reviews"),
     # Alternative texts of a site's images.
     "alt_text": (*LEAVES, "images", "captioning"),
-    # Functions for engines that spread work over processes and machines.
     "explain": (*LEAVES, "images", "output", "captioning", "pages"),
     "evaluation": (
         *(*LEAVES, "images", "metrics", "models", "data", "pages", "captioning", "explain"),
@@ -72,7 +71,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     # The HTTP service that `capgen serve` runs.
     "service": (*LEAVES, "images", "models", "captioning"),
     # Many machines: parts of a list, and engines that caption them.
-    "distributed": (*LEAVES, "storage", "images", "models", "output", "captioning"),
+    "distributed": (*LEAVES, "storage", "tables", "images", "models", "output", "captioning"),
     "hub": (*LEAVES, "hub_client", "images", "models", "data", "captioning"),
     "registry": (*LEAVES, "hub_client", "models", "pages", "captioning", "evaluation"),
     "doctor": (
