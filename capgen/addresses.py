@@ -10,12 +10,19 @@ SECRET_FIELD = (
     r"(?<=[?&;])[\w.-]*(?:token|key|secret|password|passwd|pwd|sig|signature|credential|jwt)="
 )
 _SECRET = re.compile(f"({SECRET_FIELD})[^&;#]+", re.IGNORECASE)
+# Longer than the letter of a drive.
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _AUTHORITY = re.compile(r"(\w+:[/\\]+)([^/?#\\]*)")
 
 
 def is_url(name: str) -> bool:
     """Whether a name is an address that capgen fetches."""
     return name[:8].lower().startswith(("http://", "https://"))
+
+
+def is_stored(name: str) -> bool:
+    """Whether a name is an address in a store that fsspec reads, as in `s3://bucket/photos/`."""
+    return _SCHEME.match(name) is not None and not is_url(name)
 
 
 def without_credentials(address: str) -> str:

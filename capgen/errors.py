@@ -66,7 +66,8 @@ class ImageError(CapgenError):
         message: One line naming the image.
         code: Stable name of the fault: `missing`, `permission`, `empty`, `not_an_image`,
             `truncated`, `too_large`, `unsupported`, `unreadable`, `prompt` or `low_confidence`;
-            of a model server, `endpoint`, or `unavailable` for a fault that may pass.
+            of a model server, `endpoint`, or `unavailable` for a fault that may pass; `crashed`
+            if it ended every process that captioned it.
     """
 
     def __init__(self, message: str, *, code: str, hint: str = "") -> None:

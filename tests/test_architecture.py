@@ -42,22 +42,21 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "available_memory": LEAVES,
     "hub_client": LEAVES,
     "images": LEAVES,
+    "storage": LEAVES,
     "metrics": LEAVES,
-    "tables": LEAVES,
+    "tables": (*LEAVES, "storage"),
     "reviews": (*LEAVES, "tables"),
     "models": (*LEAVES, "hub_client"),
     "data": (*LEAVES, "hub_client", "images", "pages", "tables", "reviews"),
-    "output": (*LEAVES, "images", "pages", "tables"),
+    "output": (*LEAVES, "images", "pages", "tables", "storage"),
     "pages": (*LEAVES, "images"),
     "captioning": (
-        *(*LEAVES, "images", "tables", "models"),
+        *(*LEAVES, "images", "tables", "models", "storage"),
         *("metrics.synonyms", "metrics.function_words"),
     ),
     "applying": (*LEAVES, "images", "output", "reviews"),
     # Alternative texts of a site's images.
     "alt_text": (*LEAVES, "images", "captioning"),
-    # Functions for engines that spread work over processes and machines.
-    "distributed": (*LEAVES, "images", "models", "captioning", "output"),
     "explain": (*LEAVES, "images", "output", "captioning", "pages"),
     "evaluation": (
         *(*LEAVES, "images", "metrics", "models", "data", "pages", "captioning", "explain"),
@@ -71,6 +70,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     ),
     # The HTTP service that `capgen serve` runs.
     "service": (*LEAVES, "images", "models", "captioning"),
+    # Many machines: parts of a list, and engines that caption them.
+    "distributed": (*LEAVES, "storage", "tables", "images", "models", "output", "captioning"),
     "hub": (*LEAVES, "hub_client", "images", "models", "data", "captioning"),
     "registry": (*LEAVES, "hub_client", "models", "pages", "captioning", "evaluation"),
     "doctor": (
@@ -79,7 +80,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "cli": (
         *(*LEAVES, "images", "metrics", "models", "data", "output", "captioning", "explain"),
         *("evaluation", "training", "hub", "registry", "doctor", "reviews", "review_page"),
-        *("applying", "alt_text", "service"),
+        *("applying", "alt_text", "service", "storage", "distributed"),
     ),
     "_build": (
         *(*LEAVES, "images", "metrics", "models", "data", "captioning", "hub", "registry", "cli"),
@@ -260,7 +261,7 @@ FOR_AN_EXTRA = (
 # Extras of which modules may import packages; `dev` is for work on capgen itself.
 OPTIONAL = (
     *("mini", "export", "heic", "lora", "parquet", "coco", "tensorboard", "datasets"),
-    *("vlm", "quantize"),
+    *("vlm", "quantize", "cloud", "ray"),
 )
 
 

@@ -26,6 +26,7 @@ HOMES = {
     "accept": "capgen.cli.accept",
     "apply": "capgen.cli.apply.command",
     "convert": "capgen.cli.apply.convert",
+    "merge": "capgen.cli.merge",
     "undo": "capgen.cli.undo",
     "serve": "capgen.cli.serve",
     "train": "capgen.cli.train.command",

@@ -23,6 +23,7 @@ from capgen.config.endpoint import (
     EndpointOptions,
     resolve_served,
 )
+from capgen.config.engines import EngineOptions
 from capgen.config.environment import setting_variables, variables
 from capgen.config.evaluation import CalibrateConfig, EvalConfig
 from capgen.config.fields import (
@@ -33,7 +34,14 @@ from capgen.config.fields import (
     parse_setting,
     setting,
 )
-from capgen.config.inputs import BatchOptions, CsvOptions, DownloadLimits, ImageLimits, InputOptions
+from capgen.config.inputs import (
+    BatchOptions,
+    CsvOptions,
+    DownloadLimits,
+    ImageLimits,
+    InputOptions,
+    PartOptions,
+)
 from capgen.config.metadata import MetadataOptions
 from capgen.config.models import ModelOptions
 from capgen.config.presets import (
@@ -78,12 +86,14 @@ __all__ = [
     "DownloadLimits",
     "EditOptions",
     "EndpointOptions",
+    "EngineOptions",
     "EvalConfig",
     "EvalStrategy",
     "ImageLimits",
     "InputOptions",
     "MetadataOptions",
     "ModelOptions",
+    "PartOptions",
     "PromptOptions",
     "ReviewOptions",
     "ServeOptions",

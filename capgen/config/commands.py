@@ -10,8 +10,15 @@ from __future__ import annotations
 from capgen.config.accepting import AcceptConfig
 from capgen.config.alt_text import AltCheckOptions, AltFillOptions, SiteOptions
 from capgen.config.decoding import DecodeOptions
+from capgen.config.engines import EngineOptions
 from capgen.config.evaluation import CalibrateConfig, EvalConfig
-from capgen.config.inputs import BatchOptions, CsvOptions, ImageLimits, InputOptions
+from capgen.config.inputs import (
+    BatchOptions,
+    CsvOptions,
+    ImageLimits,
+    InputOptions,
+    PartOptions,
+)
 from capgen.config.models import ModelOptions
 from capgen.config.review import ReviewOptions
 from capgen.config.serving import ServeOptions
@@ -23,10 +30,11 @@ from capgen.config.training import TrainConfig
 COMMANDS: dict[str, tuple[type, ...]] = {
     "caption": (
         *(ModelOptions, DecodeOptions, BatchOptions, ImageLimits, InputOptions, CsvOptions),
-        TagOptions,
+        *(TagOptions, PartOptions, EngineOptions),
     ),
     "apply": (ImageLimits, CsvOptions, TagOptions),
     "convert": (ImageLimits, CsvOptions, TagOptions),
+    "merge": (CsvOptions, TagOptions),
     "eval": (ModelOptions, DecodeOptions, EvalConfig),
     "train": (TrainConfig,),
     "calibrate": (ModelOptions, DecodeOptions, CalibrateConfig),

@@ -59,6 +59,30 @@ class BatchOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PartOptions:
+    """How the work is divided among machines.
+
+    Raises:
+        UsageError: A value is out of its range.
+    """
+
+    PANEL: ClassVar[str] = "Many images"
+
+    shard: str | None = setting(
+        None, "Caption only this share of the images, as in 3/16, into the folder -o."
+    )
+    part_size: int | None = setting(
+        None,
+        "Images in a part of a folder of parts; by default 1,000.",
+        low=1,
+        high=1_000_000,
+    )
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+
+@dataclass(frozen=True, kw_only=True)
 class InputOptions:
     """How named inputs become images."""
 

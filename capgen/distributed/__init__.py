@@ -1,4 +1,4 @@
-"""Captioning on engines that spread work over processes and machines."""
+"""Captioning on many machines: shares and parts of a list, and engines that work on them."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,33 @@ def open_parquet(
     path: Path, tags: TagOptions = NO_TAGS, *, reviewed: bool = False
 ) -> Iterator[Write]:
     """Write Parquet with the columns of `capgen.output.typed_rows`; needs pyarrow."""
+    with open_rows(path, parquet_schema(tags, reviewed=reviewed)) as write_row:
+
+        def write(record: Record, thumbnail: bytes | None) -> None:
+            write_row(typed_row(record, tags, reviewed=reviewed))
+
+        yield write
+
+
+def parquet_schema(tags: TagOptions = NO_TAGS, *, reviewed: bool = False) -> Any:
+    """Return the pyarrow.Schema of the columns of `capgen.output.typed_rows`.
+
+    Raises:
+        MissingDependencyError: pyarrow is not installed.
+    """
     try:
         import pyarrow
-        from pyarrow import parquet
     except ImportError as error:
         raise MissingDependencyError("pyarrow", extra="parquet", purpose="Parquet") from error
-    schema = pyarrow.schema(list(column_types(tags, reviewed=reviewed).items()))
+    return pyarrow.schema(list(column_types(tags, reviewed=reviewed).items()))
+
+
+@contextmanager
+def open_rows(path: Path, schema: Any) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Write rows of a schema to Parquet; the file appears when the block succeeds."""
+    import pyarrow
+    from pyarrow import parquet
+
     rows: list[dict[str, Any]] = []
     with writing(path) as temporary, parquet.ParquetWriter(temporary, schema) as table:
 
@@ -35,8 +56,8 @@ def open_parquet(
             table.write_table(pyarrow.Table.from_pylist(rows, schema))
             rows.clear()
 
-        def write(record: Record, thumbnail: bytes | None) -> None:
-            rows.append(typed_row(record, tags, reviewed=reviewed))
+        def write(cells: dict[str, Any]) -> None:
+            rows.append(cells)
             if len(rows) >= _GROUP_ROWS:
                 flush()
 

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.usefixtures("handlers_put_back")
 
 # What cannot run here, by how it begins, and why.
 NOT_RUN = {
+    "srun capgen": "needs Slurm",
     "pip install .": "installs; .ci/run does",
     "pip install -e '.[dev]'": "installs; .ci/run does",
     "pip install '.[mini,export]'": "installs; the tests need these extras too",

@@ -65,9 +65,11 @@ class Journal:
     ) -> None:
         self.path = path
         self._name_key, self._outdated = name_key, outdated
-        self._work = _work(model, revision, settings)
+        self._work = work_digest(model, revision, settings)
         # 16 bytes of each record's key → where the record begins. A million take 0.2 GB.
         self._places: dict[bytes, int] = {}
+        # Those of earlier runs that were taken over during this one.
+        self._absorbed: set[bytes] = set()
         self._lock = threading.Lock()
         self._synced = time.monotonic()
         check_output(path, OWN_JOURNAL)
@@ -104,8 +106,10 @@ class Journal:
     def is_earlier(self, sha256: str, path: str | None = None) -> bool:
         """Whether the record that `find` gives is of an earlier run, not of this one."""
         with self._lock:
-            place = self._places.get(self._key(sha256, path))
-            return place is not None and place < self._own
+            return self._is_earlier(self._key(sha256, path))
+
+    def _is_earlier(self, key: bytes) -> bool:
+        return self._places.get(key, self._end) < self._own or key in self._absorbed
 
     def add(self, records: Iterable[Record]) -> None:
         """Append records. Thread-safe.
@@ -123,8 +127,8 @@ class Journal:
                 return
             keys, new, end = [], list[bytes](), self._end
             for key, line in lines:
-                if self._places.get(key, -1) >= self._own:  # a copy of an image of this run
-                    continue
+                if key in self._places and not self._is_earlier(key):
+                    continue  # a copy of an image of this run
                 new.append(line)
                 keys.append((key, end))
                 end += len(line)
@@ -137,6 +141,7 @@ class Journal:
                 self._synced = now
             self._end = end
             self._places.update(keys)
+            self._absorbed.difference_update(key for key, _ in keys)
 
     def absorb(self, output: Path) -> None:
         """Add the records of a finished .json or .jsonl output that has the same work.
@@ -145,14 +150,20 @@ class Journal:
         """
         if not output.is_file():
             return
+        before = self._own == self._end
         with storage_errors(output), output.open("rb") as file:
             for line in file:
                 record = _parse(line.strip().rstrip(b","))
                 if record is None or record.sha256 is None or self._other_work(record):
                     continue
-                if self._key(record.sha256, record.path) not in self._places:
+                key = self._key(record.sha256, record.path)
+                if key not in self._places:
                     self.add([_as_captioned(record)])
-        self._own = self._end
+                    if not before:
+                        with self._lock:
+                            self._absorbed.add(key)
+        if before:
+            self._own = self._end
         with storage_errors(self.path):
             os.fsync(self._file.fileno())
 
@@ -185,7 +196,7 @@ class Journal:
         return hashlib.sha256(sha256.encode() + self._work + named).digest()[:16]
 
     def _other_work(self, record: Record) -> bool:
-        work = _work(record.model, record.revision, record.settings)
+        work = work_digest(record.model, record.revision, record.settings)
         return work != self._work or self._outdated(record)
 
 
@@ -205,7 +216,7 @@ def _as_captioned(record: Record) -> Record:
     return replace(record, unwritten=None) if isinstance(record, Caption) else record
 
 
-def _work(model: str, revision: str, settings: Mapping[str, Any]) -> bytes:
+def work_digest(model: str, revision: str, settings: Mapping[str, Any]) -> bytes:
     """Return a digest of everything but the image that a caption depends on."""
     text = json.dumps([model, revision, without_nulls(settings)], sort_keys=True)
     return hashlib.sha256(text.encode()).digest()
