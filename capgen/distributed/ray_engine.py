@@ -301,6 +301,9 @@ def _loss(worker: str, error: Exception) -> WorkerLost:
         return WorkerLost(worker=worker, reason="its machine is short of memory", crashed=True)
     if kind in _LOST_WITH_NODE or "node has died" in text or "node died" in text.lower():
         return WorkerLost(worker=worker, reason="its machine is gone", crashed=False)
+    if kind == "ActorUnavailableError":
+        # So begins the end of a machine, which Ray is sure of only later.
+        return WorkerLost(worker=worker, reason="it cannot be reached", crashed=False)
     return WorkerLost(worker=worker, reason="its process died", crashed=True)
 
 

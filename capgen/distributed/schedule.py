@@ -417,7 +417,8 @@ class _Schedule:
         job.losses += not report.crashed
         how = "again"
         if job.isolation is not None:
-            if report.crashed:
+            # Who is lost with its machine may have taken it down.
+            if report.crashed or job.losses % self._policy.losses == 0:
                 job.isolation.crashed()
         elif job.crashes >= self._policy.crashes or job.losses >= self._policy.losses:
             job.isolation = Isolation(replace(job.task, earlier=None))
