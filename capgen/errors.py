@@ -45,14 +45,8 @@ class CapgenError(Exception):
         self.hint = hint
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle what it says: the arguments of subclasses differ."""
-        return _restored, (type(self), self.args, self.__dict__)
-
-
-def _restored(kind: type[CapgenError], args: tuple[Any, ...], state: dict[str, Any]) -> CapgenError:
-    error = kind.__new__(kind, *args)
-    error.__dict__.update(state)
-    return error
+        # Exceptions are unpickled with their message alone, and some of these take more.
+        return _unpickled, (type(self), self.args), vars(self)
 
 
 class UsageError(CapgenError):
@@ -152,6 +146,10 @@ class MissingDependencyError(CapgenError):
             f"{purpose} needs the package {package}, which is not installed",
             hint=f"pip install 'capgen[{extra}]'",
         )
+
+
+def _unpickled(kind: type[CapgenError], arguments: tuple[Any, ...]) -> CapgenError:
+    return kind.__new__(kind, *arguments)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -71,7 +71,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     # The HTTP service that `capgen serve` runs.
     "service": (*LEAVES, "images", "models", "captioning"),
     # Many machines: parts of a list, and engines that caption them.
-    "distributed": (*LEAVES, "storage", "images", "models", "output", "captioning"),
+    "distributed": (*LEAVES, "storage", "tables", "images", "models", "output", "captioning"),
     "hub": (*LEAVES, "hub_client", "images", "models", "data", "captioning"),
     "registry": (*LEAVES, "hub_client", "models", "pages", "captioning", "evaluation"),
     "doctor": (

@@ -24,7 +24,7 @@ def lanes_and_threads(
     """Return how many batches to run at once on the CPU, and the threads of each.
 
     Batches side by side keep cores busier than one batch spread over them, unless there are
-    only a few images. `cores` are by default all that are usable.
+    only a few images. `cores` are those to use; None is all that this process may use.
     """
     cores = cores or usable_cores()
     batches = (

@@ -8,11 +8,15 @@ from typing import Annotated, ClassVar
 
 import typer
 
+from capgen.addresses import is_stored
 from capgen.cli.options import INPUT_PANEL, OUTPUT_PANEL, After, option
 from capgen.cli.places import OutputOptions
 from capgen.config import BatchOptions, EngineOptions, InputOptions, PartOptions
 from capgen.errors import UsageError
+from capgen.output.base import suffix_format
 
+# Formats of parts.
+PARTS_FORMATS = ("jsonl", "parquet")
 FAIL_ON = ("any", "all", "none")
 
 
@@ -23,15 +27,20 @@ class Named(InputOptions):
     images: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Images, folders, patterns, .tar archives or http(s) addresses; "
+            help="Images, folders, patterns, .tar archives, .parquet files, also in stores "
+            "(s3://bucket/photos/), or http(s) addresses; "
             "- reads an image or a list of names from stdin.",
             metavar="IMAGE",
             show_default=False,
         ),
     ] = None
     manifest: Annotated[
-        Path | None,
-        typer.Option(help="CSV or JSON Lines file that lists images.", rich_help_panel=INPUT_PANEL),
+        str | None,
+        typer.Option(
+            help="CSV, JSON Lines or Parquet file that lists images, or its address in a store.",
+            metavar="FILE",
+            rich_help_panel=INPUT_PANEL,
+        ),
         After("null_separated"),
     ] = None
 
@@ -67,16 +76,13 @@ class Run(BatchOptions, PartOptions, EngineOptions):
             )
 
     @property
-    def in_parts(self) -> bool:
-        """Whether the output is a folder of parts."""
-        return self.shard is not None or self.part_size is not None or self.engine != "local"
-
-    @property
     def parts_flag(self) -> str:
         """The option that asked for parts, for messages."""
         if self.engine != "local":
             return f"--engine {self.engine}"
-        return "--part-size" if self.shard is None else "--shard"
+        if self.shard is not None:
+            return "--shard"
+        return "-o FOLDER" if self.part_size is None else "--part-size"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,3 +145,17 @@ class Results(OutputOptions):
         ),
         After("undo_file"),
     ] = None
+
+
+def writes_parts(results: Results, run: Run) -> bool:
+    """Whether the output is a folder of parts."""
+    if run.parts_flag != "-o FOLDER":
+        return True
+    return any(
+        suffix_format(Path(name)) is None
+        and (
+            (is_stored(name) and results.format in (None, *PARTS_FORMATS))
+            or (name.endswith("/") and results.format in PARTS_FORMATS)
+        )
+        for name in results.outputs
+    )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, fields, replace
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from capgen.captioning.batch.pipeline import BatchFinished, BatchRun, ImageDone
@@ -15,7 +16,7 @@ from capgen.captioning.runtimes.select import may_use_gpus
 from capgen.cli.caption.loading import load_captioner
 from capgen.cli.caption.many import exit_code
 from capgen.cli.caption.on_workers import show_workers
-from capgen.cli.caption.options import Named, Results, Run
+from capgen.cli.caption.options import PARTS_FORMATS, Named, Results, Run
 from capgen.cli.caption.progress import BatchScreen, summary
 from capgen.cli.console import Console
 from capgen.config import (
@@ -41,10 +42,9 @@ from capgen.distributed.share import Share
 from capgen.distributed.units import list_units
 from capgen.errors import UsageError
 from capgen.output.base import suffix_format
+from capgen.storage.drivers import check_driver
 
 _Settings = TypeVar("_Settings")
-# Formats of parts.
-FORMATS = ("jsonl", "parquet")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,20 +83,18 @@ def check_parts_job(job: PartsJob) -> None:
     results = job.results
     flag = job.run.parts_flag
     if len(results.outputs) != 1:
+        raise UsageError(f"{flag} needs one output, a folder", hint="Name one, as in -o captions/")
+    if job.format not in PARTS_FORMATS:
         raise UsageError(
-            f"{flag} needs one output, a folder",
-            hint="Try: -o captions/",
-        )
-    if job.format not in FORMATS:
-        raise UsageError(
-            f"--format is '{job.format}'; parts are {' or '.join(FORMATS)}",
+            f"--format is '{job.format}'; parts are {' or '.join(PARTS_FORMATS)}",
             hint="capgen merge writes other formats.",
         )
     place = results.outputs[0]
-    if suffix_format(place) is not None:
+    check_driver(place)
+    if suffix_format(Path(place)) is not None:
         raise UsageError(
             f"-o {place}: {flag} writes a folder of parts",
-            hint=f"Name a folder, and join the parts with: capgen merge FOLDER -o {place.name}",
+            hint=f"Name a folder, and then: capgen merge FOLDER -o {Path(place).name}",
         )
     if results.sidecar is not None or results.write_metadata or results.as_json:
         raise UsageError(
@@ -144,7 +142,7 @@ def share_job_of(job: PartsJob) -> ShareJob:
         limits=job.limits,
     )
     return ShareJob(
-        place=str(job.results.outputs[0]),
+        place=job.results.outputs[0],
         format=job.format,
         share=job.share,
         part_size=job.run.part_size or DEFAULT_PART_SIZE,
