@@ -19,12 +19,16 @@ _OF_THE_CLUSTER = {
     "health_check_timeout_ms": 2000,
     "health_check_failure_threshold": 4,
 }
-_PATIENCE = 30
 
 
-def until(condition: Callable[[], bool], *, of: subprocess.Popen[Any] | None = None) -> None:
+def until(
+    condition: Callable[[], bool],
+    *,
+    of: subprocess.Popen[Any] | None = None,
+    seconds: float = 120.0,
+) -> None:
     """Wait for a condition; fail if a process ends before, or it takes very long."""
-    end = time.monotonic() + _PATIENCE
+    end = time.monotonic() + seconds
     while not condition():
         assert of is None or of.poll() is None, "the process ended before"
         assert time.monotonic() < end, "it takes too long"
