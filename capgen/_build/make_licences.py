@@ -64,6 +64,7 @@ WHY = {
     "filelock": "one process at a time writes a data set or a cache",
     "openai": "tests that ask `capgen serve`",
     "prometheus-client": "`/metrics` of `capgen serve`",
+    "ray": "`--engine ray`",
     "python-multipart": "forms that are sent to `capgen serve`",
     "hatchling": "building the package, in a test",
     "httpx": "tests of the local server",

@@ -56,6 +56,9 @@ def survive(folder: Path, place: Path, size: int, every: float) -> None:
                     killed.append(draw.choice(alive))
                     kill(killed[-1])
 
+        def wait_for(parts: int) -> None:
+            until(lambda: vouchers(output) >= parts, of=driver, seconds=600)
+
         begun = time.monotonic()
         driver = subprocess.Popen(asked)
         killer = threading.Thread(target=killing)
@@ -63,7 +66,7 @@ def survive(folder: Path, place: Path, size: int, every: float) -> None:
         try:
             seen = 0
             for number in range(2):
-                until(lambda: vouchers(output) >= seen + 5, of=driver, seconds=600)
+                wait_for(seen + 5)
                 add_node(running)
                 until(lambda: bool(actors(running)), of=driver, seconds=600)
                 if number == 0:
@@ -71,7 +74,7 @@ def survive(folder: Path, place: Path, size: int, every: float) -> None:
                     away = next(n for n in running.list_all_nodes() if n is not head)
                     running.remove_node(away, allow_graceful=False)
                     print("a node is removed, one added", flush=True)
-                until(lambda: vouchers(output) >= seen + 10, of=driver, seconds=600)
+                wait_for(seen + 10)
                 driver.kill()
                 driver.wait()
                 seen = vouchers(output)
