@@ -13,12 +13,22 @@ from pathlib import Path
 from typing import Any
 
 STORE = 80 << 20
-_PATIENCE = 30
+_OF_THE_CLUSTER = {
+    "worker_niceness": 0,
+    "health_check_period_ms": 500,
+    "health_check_timeout_ms": 2000,
+    "health_check_failure_threshold": 4,
+}
 
 
-def until(condition: Callable[[], bool], *, of: subprocess.Popen[Any] | None = None) -> None:
+def until(
+    condition: Callable[[], bool],
+    *,
+    of: subprocess.Popen[Any] | None = None,
+    seconds: float = 120.0,
+) -> None:
     """Wait for a condition; fail if a process ends before, or it takes very long."""
-    end = time.monotonic() + _PATIENCE
+    end = time.monotonic() + seconds
     while not condition():
         assert of is None or of.poll() is None, "the process ended before"
         assert time.monotonic() < end, "it takes too long"
@@ -33,25 +43,28 @@ def cluster(nodes: int, cpus: int = 1) -> Iterator[Any]:
 
     running = Cluster()
     try:
-        for _ in range(nodes):
-            add_node(running, cpus)
+        for node in range(nodes):
+            # Actors are not to make way for other tests; a machine that is gone is missed soon.
+            add_node(running, cpus, **({} if node else {"_system_config": _OF_THE_CLUSTER}))
         yield running
     finally:
         running.shutdown()
 
 
-def add_node(running: Any, cpus: int = 1) -> Any:
-    return running.add_node(num_cpus=cpus, object_store_memory=STORE, include_dashboard=False)
+def add_node(running: Any, cpus: int = 1, **more: Any) -> Any:
+    return running.add_node(
+        num_cpus=cpus, object_store_memory=STORE, include_dashboard=False, **more
+    )
 
 
-def actors(running: Any) -> list[int]:
-    """Return the processes of the cluster's actors."""
+def actors(running: Any) -> dict[int, Any]:
+    """Return the processes of the cluster's actors, and the node of each."""
     raylets = {
-        process.process.pid
+        process.process.pid: node
         for node in running.list_all_nodes()
         for process in node.all_processes.get("raylet", ())
     }
-    found = []
+    found = {}
     for entry in Path("/proc").iterdir():
         try:
             parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
@@ -59,7 +72,7 @@ def actors(running: Any) -> list[int]:
         except (OSError, ValueError, IndexError):
             continue
         if parent in raylets and title.startswith(b"ray::CaptionActor"):
-            found.append(int(entry.name))
+            found[int(entry.name)] = raylets[parent]
     return found
 
 

@@ -67,6 +67,7 @@ WHY = {
     "openai": "tests that ask `capgen serve`",
     "pandas": "tests of `CaptionBatches` with its frames",
     "prometheus-client": "`/metrics` of `capgen serve`",
+    "ray": "`--engine ray`",
     "python-multipart": "forms that are sent to `capgen serve`",
     "hatchling": "building the package, in a test",
     "httpx": "tests of the local server",

@@ -41,6 +41,7 @@ _RAY_VARIABLES = {
     "RAY_USAGE_STATS_ENABLED": "0",
     # What happens to actors is told by our own events, not by Ray on stdout.
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
     # CUDA is left alone for actors without GPUs, as a later Ray does.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
@@ -301,6 +302,9 @@ def _loss(worker: str, error: Exception) -> WorkerLost:
         return WorkerLost(worker=worker, reason="its machine is short of memory", crashed=True)
     if kind in _LOST_WITH_NODE or "node has died" in text or "node died" in text.lower():
         return WorkerLost(worker=worker, reason="its machine is gone", crashed=False)
+    if kind == "ActorUnavailableError":
+        # So begins the end of a machine, which Ray is sure of only later.
+        return WorkerLost(worker=worker, reason="it cannot be reached", crashed=False)
     return WorkerLost(worker=worker, reason="its process died", crashed=True)
 
 

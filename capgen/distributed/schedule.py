@@ -410,18 +410,16 @@ class _Schedule:
         del job.begun[worker]
         if job.done or job.begun:  # a copy is done, or at work
             return
-        yield self._try_again(job, report)
-
-    def _try_again(self, job: _Job, report: WorkerLost) -> PartRetried:
+        self._waiting.append(job)
         job.crashes += report.crashed
         job.losses += not report.crashed
         how = "again"
-        if job.isolation is not None:
-            if report.crashed:
+        if job.isolation is not None:  # as was told
+            # Who is lost with its machine may have taken it down.
+            if report.crashed or job.losses % self._policy.losses == 0:
                 job.isolation.crashed()
-        elif job.crashes >= self._policy.crashes or job.losses >= self._policy.losses:
+            return
+        if job.crashes >= self._policy.crashes or job.losses >= self._policy.losses:
             job.isolation = Isolation(replace(job.task, earlier=None))
-        if job.isolation is not None:
             how = "in pieces"
-        self._waiting.append(job)
-        return PartRetried(number=job.task.part.number, reason=report.reason, how=how)
+        yield PartRetried(number=job.task.part.number, reason=report.reason, how=how)
