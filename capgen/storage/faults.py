@@ -26,7 +26,18 @@ _LOGIN_CODES = (
     *("TokenRefreshRequired", "AuthorizationHeaderMalformed"),
 )
 _PASSING = (
-    *("timeout", "connection", "disconnected", "incompleteread", "payload", "ssl", "throttl"),
+    *(
+        "timeout",
+        "connection",
+        "connecterror",
+        "connectorerror",
+        "dnserror",
+        "disconnected",
+        "incompleteread",
+        "payload",
+        "ssl",
+        "throttl",
+    ),
     *("slowdown", "serviceunavailable", "internalerror", "servererror", "responsestreaming"),
 )
 
@@ -61,7 +72,9 @@ def _by_itself(error: BaseException) -> Fault | None:
     status = _status(error)
     if status is not None:
         return _of_status(status)
-    if isinstance(error, OSError) or type(error).__module__.startswith(_DRIVERS):
+    # A name that cannot be of an object is a ValueError of most drivers.
+    refusals = OSError | ValueError | NotImplementedError
+    if isinstance(error, refusals) or type(error).__module__.startswith(_DRIVERS):
         return "refused"
     return None
 
