@@ -9,7 +9,7 @@ from collections.abc import Callable
 from threading import Event
 from typing import TypeVar
 
-from capgen.addresses import without_credentials
+from capgen.addresses import without_credentials, without_secrets
 from capgen.errors import CapgenError, NetworkError, StorageError
 from capgen.storage.faults import Fault, fault_of
 
@@ -41,7 +41,7 @@ class StoreError(NetworkError, StorageError):
 
     def __init__(self, address: str, fault: Fault, detail: str = "") -> None:
         self.address = without_credentials(address)
-        detail = _without_secrets(detail, address)
+        detail = without_secrets(detail, address)
         said = f" ({detail})" if detail and fault in ("passing", "refused") else ""
         hint = _LOGIN_HINT if fault == "login" else ""
         super().__init__(f"{self.address}: {_SAID[fault]}{said}", hint=hint)
@@ -81,16 +81,10 @@ def attempt(
             fault = fault_of(error)
             if fault is None:
                 raise
-            said = " ".join(_without_secrets(str(error), address).split())
+            said = " ".join(without_secrets(str(error), address).split())
             detail = said[:200] or type(error).__name__
             if fault != "passing" or wait is None or stop.is_set() or time.monotonic() > end:
                 raise StoreError(address, fault, detail) from error
             logger.info("%s: %s; again in %.1f s", without_credentials(address), detail, wait)
             stop.wait(wait * random.uniform(0.5, 1.5))  # not all clients at once
     raise AssertionError("unreachable")
-
-
-def _without_secrets(detail: str, address: str) -> str:
-    """Return what a driver said without the user and password that an address has."""
-    user, at, _ = address.split("/", 3)[2].rpartition("@") if "://" in address else ("", "", "")
-    return detail.replace(f"{user}{at}", "") if user else detail

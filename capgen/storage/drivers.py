@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from functools import cache
+from threading import Lock
 from typing import Any
 
-from capgen.addresses import is_stored, without_credentials
+from capgen.addresses import is_stored, without_credentials, without_secrets
 from capgen.errors import MissingDependencyError, UsageError
 
 # Schemes that are read, with the package that does it. Others of fsspec wrap a second address or
@@ -29,6 +30,7 @@ _SAME = {"s3a": "s3", "gcs": "gs", "abfs": "az", "abfss": "az", "ssh": "sftp", "
 # Seconds without an answer or a byte.
 CONNECT_SECONDS, READ_SECONDS = 10, 20
 _CONNECTIONS = 128
+_OPENING = Lock()
 # Another process may have written a file since: listings are not kept.
 _FRESH = {"use_listings_cache": False}
 _S3 = {
@@ -54,7 +56,7 @@ def open_store(address: str) -> tuple[Any, str]:
     process has one of each, which all its threads share.
 
     Raises:
-        UsageError: The scheme is not known.
+        UsageError: The scheme is not known, or the driver lacks a setting.
         MissingDependencyError: Its driver is not installed.
     """
     scheme = scheme_of(address)
@@ -65,13 +67,16 @@ def open_store(address: str) -> tuple[Any, str]:
             hint="Known: " + ", ".join(f"{name}://" for name in DRIVERS),
         )
     try:
-        store = _opened(scheme, address.partition("://")[2].partition("/")[0], os.getpid())
+        with _OPENING:  # many threads may be the first
+            store = _opened(scheme, address.partition("://")[2].partition("/")[0], os.getpid())
         return store, store._strip_protocol(address)
     except ImportError as error:
         package = DRIVERS[scheme]
         raise MissingDependencyError(package, extra="cloud", purpose=f"{scheme}://") from error
-    except ValueError as error:
-        raise UsageError(f"{shown} is not an address") from error
+    except (ValueError, OSError) as error:
+        # Azure's account is not known, Hadoop is not installed, and the like.
+        reason = " ".join(without_secrets(str(error), address).split())[:200]
+        raise UsageError(f"{shown} cannot be opened: {reason}") from error
 
 
 def check_driver(name: str) -> None:

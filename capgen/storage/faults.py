@@ -26,15 +26,9 @@ _LOGIN_CODES = (
     *("TokenRefreshRequired", "AuthorizationHeaderMalformed"),
 )
 _PASSING = (
-    *("timeout", "connection", "disconnected", "incompleteread", "payload", "ssl", "throttl"),
-    *(
-        "httpclienterror",
-        "slowdown",
-        "serviceunavailable",
-        "internalerror",
-        "servererror",
-        "responsestreaming",
-    ),
+    *("timeout", "connection", "connecterror", "connectorerror", "httpclienterror", "dnserror"),
+    *("disconnected", "incompleteread", "payload", "ssl", "throttl", "slowdown"),
+    *("serviceunavailable", "internalerror", "servererror", "responsestreaming"),
 )
 
 
@@ -68,7 +62,9 @@ def _by_itself(error: BaseException) -> Fault | None:
     status = _status(error)
     if status is not None:
         return _of_status(status)
-    if isinstance(error, OSError) or type(error).__module__.startswith(_DRIVERS):
+    # A name that cannot be of an object is a ValueError of most drivers.
+    refusals = OSError | ValueError | NotImplementedError
+    if isinstance(error, refusals) or type(error).__module__.startswith(_DRIVERS):
         return "refused"
     return None
 
