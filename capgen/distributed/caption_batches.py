@@ -11,6 +11,7 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any, TypeVar, Unpack
 
+from capgen.addresses import is_stored
 from capgen.captioning.batch.pipeline import BatchRun, ImageDone, caption_all
 from capgen.captioning.batch.sources import Source
 from capgen.captioning.runtimes.cores import lanes_and_threads
@@ -61,8 +62,8 @@ class CaptionBatches:
             neither this nor `image` is given.
         image: The column of images: the bytes of their files, or structs of `bytes` and `path`.
         keep: The columns to return before the record's.
-        base: The folder that relative paths start from, on every machine; by default the working
-            directory of the worker.
+        base: The folder that relative paths start from, on every machine, or an address in a
+            store; by default the working directory of the worker.
         threads: Cores that one call computes on. Engines run a task per core, so it is 1; give it
             what a task has (`spark.task.cpus` or `nthreads`).
         **options: Fields of `DecodeOptions` and `capgen.config.ModelOptions` (`beams=5`,
@@ -105,7 +106,7 @@ class CaptionBatches:
         )
         self._images = RowImages(
             columns=" and ".join(f"column '{name}'" for name in self._columns),
-            base=None if base is None else Path(base),
+            base=_folder(base),
             allow_private=_taken(InputOptions, options).allow_private,
         )
 
@@ -218,6 +219,13 @@ def _kept(names: Sequence[str]) -> tuple[str, ...]:
                 else "The record has the path, and with `base` the whole one; or rename it first.",
             )
     return tuple(dict.fromkeys(names))
+
+
+def _folder(base: str | os.PathLike[str] | None) -> Path | str | None:
+    """Return a folder, or an address in a store without a slash at its end."""
+    if isinstance(base, str) and is_stored(base):
+        return base.rstrip("/")
+    return None if base is None else Path(base)
 
 
 def _taken(kind: type[_Options], options: Mapping[str, Any]) -> _Options:

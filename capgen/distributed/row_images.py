@@ -20,12 +20,13 @@ class RowImages:
 
     Attributes:
         columns: What messages call the cells, as in `column 'path'`.
-        base: The folder that relative paths start from; None is the working directory.
+        base: The folder, or the address in a store, that relative paths start from; None is the
+            working directory.
         allow_private: Also fetch from private and loopback addresses.
     """
 
     columns: str
-    base: Path | None
+    base: Path | str | None
     allow_private: bool
 
     def source(self, path: object, image: object) -> Source:

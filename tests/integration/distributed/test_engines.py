@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -71,7 +70,6 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.local.dir": str(place),
         "spark.sql.warehouse.dir": str(place / "warehouse"),
-        "spark.pyspark.python": sys.executable,
         # Several batches a partition.
         "spark.sql.execution.arrow.maxRecordsPerBatch": "3",
     }
@@ -142,16 +140,10 @@ def test_dask(
     assert made["caption"].fillna("").tolist() == [row["caption"] or "" for row in expected]
 
 
-def test_daft(
-    rows: list[dict[str, Any]],
-    expected: list[dict[str, Any]],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("DAFT_ANALYTICS_ENABLED", "0")
-    monkeypatch.setenv("DO_NOT_TRACK", "1")
+def test_daft(rows: list[dict[str, Any]], expected: list[dict[str, Any]]) -> None:
     daft = pytest.importorskip("daft", reason="daft is not installed")
     captions = CaptionBatches(**DECODING)
-    kind = daft.DataType.from_arrow_type(pyarrow.struct(list(captions.schema)))
+    kind = daft.DataType.from_arrow_type(pyarrow.struct(captions.schema))
     caption = daft.func.batch(return_dtype=kind, unnest=True, use_process=True)(
         captions.struct_array
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import cloudpickle
+import fsspec
 import numpy as np
 import pandas
 import pyarrow
@@ -217,6 +218,18 @@ def test_relative_paths_start_from_the_base(paths: list[str], loaded: list[Any])
     made = CaptionBatches(base=folder)(pyarrow.table({"path": ["002.png"]}))
     assert made["path"].to_pylist() == paths[:1]
     assert made["caption"].to_pylist() == ["2 0"]
+
+
+def test_images_may_be_in_a_store(loaded: list[Any]) -> None:
+    store = fsspec.filesystem("memory")
+    store.pipe("/batches/7.png", red(7))
+    paths = ["memory://batches/7.png", "memory://batches/gone.png"]
+    made = CaptionBatches()(pyarrow.table({"path": paths}))
+    assert made["path"].to_pylist() == paths
+    assert made["caption"].to_pylist() == ["7 0", None]
+    assert made["error_code"].to_pylist() == [None, "missing"]
+    below = CaptionBatches(base="memory://batches/")(pyarrow.table({"path": ["7.png"]}))
+    assert (below["path"].to_pylist(), below["caption"].to_pylist()) == (paths[:1], ["7 0"])
 
 
 @each_form
