@@ -32,12 +32,11 @@ class EngineOptions:
     actors: str | None = setting(
         None,
         "Ray actors with a loaded model: a number, or the fewest and the most, as in 2:16. "
-        "Default: as many as there is room for.",
+        "Default: as many as there is room for; 1 with --endpoint.",
     )
     actor_cpus: int | None = setting(
         None,
-        "Cores for each actor. Default: its share of the cores beside a GPU; without GPUs those "
-        "of a machine, up to 8.",
+        "Cores for each actor. Default: 1; beside GPUs, its share of the machine's cores.",
         low=1,
         high=1024,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from capgen.captioning.batch.pipeline import BatchFinished
@@ -49,12 +49,14 @@ def caption_on_workers(
         CapgenError: A worker met an error that others would meet too, or none can start.
         StorageError: The folder cannot be written, or another run on this machine writes it.
     """
-    lock = Lock(journal_path(job))
+    place = journal_path(job)
+    lock = Lock(place)
     if not lock.take():
         raise StorageError(
             f"Another run is writing {job.place}", hint="Wait for it, or choose another output."
         )
-    with lock.held():
+    complete = False
+    try:
         output = ShareOutput(units, job)
         reused, stopped = 0, False
         with closing(schedule(output, pool, policy)) as events:
@@ -65,6 +67,14 @@ def caption_on_workers(
                 yield event
         if not stopped:
             yield finish_share(output.folder, output.plan, reused=reused)
+            complete = True
+    finally:
+        lock.release()
+        with suppress(OSError):
+            # One machine alone may have left records in it, which it can still use.
+            if complete or not place.stat().st_size:
+                place.unlink()
+                place.parent.rmdir()
 
 
 class ShareOutput:

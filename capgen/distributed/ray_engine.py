@@ -45,8 +45,6 @@ _RAY_VARIABLES = {
     # CUDA is left alone for actors without GPUs, as a later Ray does.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
-# A machine's actors share out its cores; more than these do not make one faster.
-_MOST_CORES = 8
 # Parts pass through Ray's store one at a time; its own default is a third of the memory.
 _LOST_WITH_NODE = ("ObjectLostError", "OwnerDiedError", "NodeDiedError", "ObjectFetchTimedOutError")
 _STORE_BYTES = 256 << 20
@@ -59,6 +57,7 @@ def caption_with_ray(
     options: EngineOptions,
     *,
     on_gpus: bool = True,
+    served: bool = False,
 ) -> Generator[ScheduleEvent | ShareFinished, None, None]:
     """Caption a share of a list on a Ray cluster; parts that are there are passed over.
 
@@ -69,6 +68,7 @@ def caption_with_ray(
         job: What to do.
         options: The cluster, and how many actors of which size.
         on_gpus: Whether the model can use GPUs.
+        served: Whether it is on a server: one actor asks for as much as that is to do.
 
     Yields:
         Events as `caption_on_workers` does.
@@ -79,6 +79,8 @@ def caption_with_ray(
         CapgenError: As `caption_on_workers`.
     """
     least, most = options.actor_range
+    if served and options.actors is None:
+        most = 1
     with _connected(options) as ray:
         cpus, gpus = _sizes(ray, options, on_gpus)
         logger.info("actors with %d cores and %g GPUs", cpus, gpus)
@@ -188,7 +190,6 @@ def _same_signals() -> Iterator[None]:
 def _sizes(ray: Any, options: EngineOptions, on_gpus: bool) -> tuple[int, float]:
     """Return the cores and GPUs of an actor."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    cores = [int(node.get("CPU", 0)) for node in nodes if node.get("CPU", 0) >= 1]
     gpus = sum(node.get("GPU", 0) for node in nodes)
     each = options.actor_gpus
     if each is None:
@@ -198,7 +199,8 @@ def _sizes(ray: Any, options: EngineOptions, on_gpus: bool) -> tuple[int, float]
     if each:
         beside = [node for node in nodes if node.get("GPU", 0) >= each]
         return min([_cores_beside(node, each) for node in beside] or [1]), each
-    return min([*cores, _MOST_CORES]), each
+    # More would share a model, but idle at the end of each part.
+    return 1, each
 
 
 def _cores_beside(node: dict[str, float], gpus: float) -> int:

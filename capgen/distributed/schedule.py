@@ -43,7 +43,8 @@ class Policy:
         most: Most workers; None is as many as there is room for.
         crashes: Workers that a part may end before it is captioned piece by piece.
         losses: The same, of workers that were lost with their machine.
-        failed_starts: Workers in a row that die before they are ready, which ends the run.
+        failed_starts: Workers in a row that die before they are ready, which ends the run; ten
+            times as many once there was one that did not.
         straggling: A part is captioned a second time on an idle worker when it takes so many times
             as long as the others did.
         idle_seconds: How long a worker waits for work at the end before it is let go.
@@ -397,7 +398,8 @@ class _Schedule:
         if worker in self._starting:
             self._starting.discard(worker)
             self._failed_starts += 1
-            if self._failed_starts >= self._policy.failed_starts:
+            most = self._policy.failed_starts * (1 if self._work is None else 10)
+            if self._failed_starts >= most:
                 raise CapgenError(
                     f"{self._failed_starts} workers in a row died before they could begin: "
                     f"{report.reason}",

@@ -126,6 +126,7 @@ def run_on_ray(console: Console, model: ModelOptions, job: PartsJob) -> int:
         share_job,
         job.run,
         on_gpus=may_use_gpus(model),
+        served=model.served,
     )
     return show_share(console, events, share_job, job)
 

@@ -228,6 +228,21 @@ def test_workers_that_die_while_they_load_end_the_run() -> None:
         run(parts_of(100, 10), pool)
 
 
+def test_workers_that_die_while_they_load_are_borne_longer_once_one_did_not() -> None:
+    deaths = iter([False, *[True] * 29, False])
+
+    def loading(worker: str) -> Outcome:
+        return Outcome(1, lost="its process died" if next(deaths, False) else "")
+
+    first = iter([True])
+
+    def script(worker: str, task: Task) -> Outcome:
+        return Outcome(1, lost="its process died" if next(first, False) else "")
+
+    output, _ = run(parts_of(100, 10), ScriptedPool(script, places=1, loading=loading))
+    assert len(output.committed) == 10
+
+
 def test_workers_with_another_model_end_the_run() -> None:
     pool = ScriptedPool(takes(1), work=lambda worker: worker.encode())
     with pytest.raises(ModelError, match="different models"):
