@@ -107,10 +107,9 @@ class Group:
             raise self._lost(end)
 
     def finish(self) -> None:
-        """End this process's part in a run that is over."""
+        """End this process's part in a run that is over; another run may follow."""
         self.leave(LEFT)
-        dist.destroy_process_group()
-        self._state._reset_state()
+        dist.destroy_process_group(self._control)
 
     def leave(self, how: str) -> None:
         """Tell the others that this process ends before the run does: it has `FAILED` or `LEFT`."""
