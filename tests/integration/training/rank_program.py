@@ -1,11 +1,12 @@
-"""A program for the tests: one process of training runs that share the work.
+"""One process of training runs that share the work, for the tests; also a program for launchers.
 
 `torchrun … -m tests.integration.training.rank_program RUN.toml…` trains one run after the other, or
 goes on with those that have begun. What should go wrong comes from the environment:
 
-    FAULT=kill:1:4    kill process 1 before its step 4 (counted from 0), as the kernel would
-    FAULT=stop:0:4    ask process 0 to stop in step 4
-    IMAGES=FOLDER     write the images of each step that each process sees, as JSON lines
+    FAULT=kill:1:4        kill process 1 before its step 4 (counted from 0), as the kernel would
+    FAULT=stop:0:4        ask process 0 to stop in step 4
+    FAULT=validate:1:8    send SIGTERM to process 1 itself in the validation after step 8
+    IMAGES=FOLDER         write the images of each step that each process sees, as JSON lines
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import json
 import os
 import signal
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -21,39 +24,56 @@ import torch
 from capgen.cli.main import main
 from capgen.training.optimization.micro_batches import MicroBatch
 from capgen.training.optimization.trainer import Trainer
-
-RANK = int(os.environ.get("RANK", "0"))
-
-
-def _with_faults() -> None:
-    plain = Trainer._micro_batches
-
-    def micro_batches(self: Trainer, numbers: torch.Tensor) -> list[MicroBatch]:
-        kind, rank, step = os.environ.get("FAULT", "none:0:0").split(":")
-        if (RANK, self.step) == (int(rank), int(step)):
-            if kind == "kill":
-                os.kill(os.getpid(), signal.SIGKILL)
-            if kind == "stop":
-                self.stop.note(signal.SIGTERM)
-        batches = plain(self, numbers)
-        if "IMAGES" in os.environ:
-            seen = [n for batch in batches if not batch.idle for n in batch.images.tolist()]
-            with Path(os.environ["IMAGES"], f"{RANK}.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"step": self.step, "images": seen}) + "\n")
-        return batches
-
-    Trainer._micro_batches = micro_batches
+from capgen.training.run.session import Session
+from capgen.training.validation.validate import Validation, Validator
 
 
-def work(settings: Path) -> int:
-    """Train, or go on with a run that has begun; return the exit code of the command."""
+def run_rank(settings: list[Path]) -> int:
+    """Train each run, or go on with it if it has begun; return the worst exit code."""
+    torch.set_num_threads(1)
+    _with_faults(int(os.environ.get("RANK", "0")))
+    return max(_work(file) for file in settings)
+
+
+def _work(settings: Path) -> int:
     run = settings.with_suffix("")
-    if (run / "config.toml").is_file():
+    if (run / "config.toml").is_file() or "RESUME" in os.environ:
         return main(["train", "--resume", str(run)])
     return main(["train", "--config", str(settings), "--output-dir", str(run)])
 
 
+def _with_faults(rank: int) -> None:
+    fault, who, when = os.environ.get("FAULT", "none:0:0").split(":")
+    ours = rank == int(who) or who == "-1"
+    plain, validate, prepare = Trainer._micro_batches, Validator.run, Session._epoch_over
+
+    def micro_batches(self: Trainer, numbers: torch.Tensor) -> list[MicroBatch]:
+        if ours and self.step == int(when):
+            if fault == "kill":
+                sys.stderr.write(f"killed at {time.time()}\n")
+                sys.stderr.flush()
+                os.kill(os.getpid(), signal.SIGKILL)
+            if fault == "stop":
+                self.stop.note(signal.SIGTERM)
+        batches = plain(self, numbers)
+        if "IMAGES" in os.environ:
+            seen = [n for batch in batches if not batch.idle for n in batch.images.tolist()]
+            with Path(os.environ["IMAGES"], f"{rank}.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"step": self.step, "images": seen}) + "\n")
+        return batches
+
+    def epoch_over(self: Session, epoch: int, seconds: float, trainer: Trainer, *rest: object):  # type: ignore[no-untyped-def]
+        def run(own: Validator, poll: Callable[[], None]) -> Validation:
+            if fault == "validate" and ours and trainer.step == int(when):
+                os.kill(os.getpid(), signal.SIGTERM)
+            return validate(own, poll)
+
+        Validator.run = run
+        yield from prepare(self, epoch, seconds, trainer, *rest)
+
+    Trainer._micro_batches = micro_batches
+    Session._epoch_over = epoch_over
+
+
 if __name__ == "__main__":
-    torch.set_num_threads(1)
-    _with_faults()
-    sys.exit(max(work(Path(name)) for name in sys.argv[1:]))
+    sys.exit(run_rank([Path(name) for name in sys.argv[1:]]))
