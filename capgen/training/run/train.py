@@ -56,7 +56,7 @@ def train(
         TrainingStopped: `stop` asked for it.
         StorageError: A file cannot be written.
     """
-    with joined_processes(config.device) as processes:
+    with joined_processes(config.device, START) as processes:
         session = new_session(config, processes, stop)
         if session.main:
             yield RunCreated(run=str(session.folder.path))
@@ -88,7 +88,7 @@ def resume(
         UsageError: There is no such run, it is finished, or a setting may not differ.
         CapgenError: As for `train`.
     """
-    with joined_processes(saved_device(run, machine)) as processes:
+    with joined_processes(saved_device(run, machine), GO_ON) as processes:
         place = find_run(processes, run, machine)
         yield from go_on(place, processes, tracker=tracker, stop=stop, **machine)
 
@@ -172,6 +172,8 @@ def saved_session(
     return Session(data, place, stop or StopRequest(), resumed=True)
 
 
+# What the processes of a run must be there for.
+START, START_STAGES, GO_ON = "start a run", "start a run in stages", "continue a run"
 # Settings that change how a run computes, not what it computes.
 MACHINE_SETTINGS = (
     *("device", "workers", "save_every", "keep_states", "eval_batch_size"),

@@ -64,7 +64,7 @@ def train_stages(
 
 
 def _train_stages(plan: Plan, tracker: Tracker | None, stop: StopRequest | None) -> Iterator[Event]:
-    with joined_processes(plan.first.device) as processes:
+    with joined_processes(plan.first.device, train.START_STAGES) as processes:
         place = SharedFolder(processes, processes.first(lambda: _new_folder(plan)))
         folder = StagedFolder(place.here, plan)
         try:
@@ -113,7 +113,7 @@ def resume_run(
         UsageError: There is no such run, it is finished, or a setting may not differ.
         CapgenError: As for `capgen.training.run.train.train`.
     """
-    with joined_processes(train.saved_device(run, machine)) as processes:
+    with joined_processes(train.saved_device(run, machine), train.GO_ON) as processes:
         place = train.find_run(processes, run, machine)
         if "stage" not in read_toml(place.here / CONFIG_FILE):
             yield from train.go_on(place, processes, tracker=tracker, stop=stop, **machine)

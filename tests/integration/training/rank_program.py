@@ -24,7 +24,6 @@ import torch
 from capgen.cli.main import main
 from capgen.training.optimization.micro_batches import MicroBatch
 from capgen.training.optimization.trainer import Trainer
-from capgen.training.run.session import Session
 from capgen.training.validation.validate import Validation, Validator
 
 
@@ -45,7 +44,8 @@ def _work(settings: Path) -> int:
 def _with_faults(rank: int) -> None:
     fault, who, when = os.environ.get("FAULT", "none:0:0").split(":")
     ours = rank == int(who) or who == "-1"
-    plain, validate, prepare = Trainer._micro_batches, Validator.run, Session._epoch_over
+    plain, validate = Trainer._micro_batches, Validator.run
+    taken: list[int] = []
 
     def micro_batches(self: Trainer, numbers: torch.Tensor) -> list[MicroBatch]:
         if ours and self.step == int(when):
@@ -56,23 +56,21 @@ def _with_faults(rank: int) -> None:
             if fault == "stop":
                 self.stop.note(signal.SIGTERM)
         batches = plain(self, numbers)
+        taken.append(self.step)
         if "IMAGES" in os.environ:
             seen = [n for batch in batches if not batch.idle for n in batch.images.tolist()]
             with Path(os.environ["IMAGES"], f"{rank}.jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"step": self.step, "images": seen}) + "\n")
         return batches
 
-    def epoch_over(self: Session, epoch: int, seconds: float, trainer: Trainer, *rest: object):  # type: ignore[no-untyped-def]
-        def run(own: Validator, poll: Callable[[], None]) -> Validation:
-            if fault == "validate" and ours and trainer.step == int(when):
-                os.kill(os.getpid(), signal.SIGTERM)
-            return validate(own, poll)
-
-        Validator.run = run
-        yield from prepare(self, epoch, seconds, trainer, *rest)
+    def run(self: Validator, poll: Callable[[], None] = lambda: None) -> Validation:
+        # It measures the split val while training, later the split test.
+        if fault == "validate" and ours and taken[-1:] == [int(when) - 1]:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return validate(self, poll)
 
     Trainer._micro_batches = micro_batches
-    Session._epoch_over = epoch_over
+    Validator.run = run
 
 
 if __name__ == "__main__":

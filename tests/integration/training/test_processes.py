@@ -34,7 +34,7 @@ STAGES = """
 [[stage]]
 name = "words"
 objective = "cross-entropy"
-num_epochs = 2
+num_epochs = 1
 [[stage]]
 name = "reward"
 objective = "scst"
@@ -205,7 +205,7 @@ def test_machines_without_a_common_disk(tmp_path, monkeypatch):
         )
         file.write_text(file.read_text().replace(f"{machine}/", ""), encoding="utf-8")
     (name,) = {file.relative_to(machines[0]) for file in machines[0].glob("run.toml")}
-    ended = run_ranks([name], 2, folders=machines, fault="kill:1:8")
+    ended = run_ranks([name], 2, folders=machines, fault="kill:1:4")
     assert [end.code for end in ended] == [1, -signal.SIGKILL], [end.text for end in ended]
     ended = run_ranks([name], 2, folders=machines, environment={"RESUME": "1"})
     assert [end.code for end in ended] == [0, 0], [end.text for end in ended]
@@ -235,6 +235,15 @@ def test_machines_with_other_data_do_not_train_together(tmp_path, mini):
     assert [end.code for end in ended] == [1, 1]
     for end in ended:
         assert "error: Process 1 has other data than process 0 of the run" in end.text
-    # A mistake that process 0 alone can see is everybody's.
+    # Process 0 has a folder of that run by now, and would continue it.
     ended = run_ranks([file.relative_to(machines[1])], 2, folders=machines)
     assert [end.code for end in ended] == [2, 2], [end.text for end in ended]
+    for end in ended:
+        assert "Process 0 of the run is to continue a run, process 1 to start a run" in end.text
+    # A mistake that process 0 alone can see is everybody's.
+    (machines[0] / "run" / "config.toml").unlink()
+    again = {"RESUME": "1"}
+    ended = run_ranks([file.relative_to(machines[1])], 2, folders=machines, environment=again)
+    assert [end.code for end in ended] == [2, 2], [end.text for end in ended]
+    for end in ended:
+        assert "error: There is no training run 'run'" in end.text
