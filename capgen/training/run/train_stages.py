@@ -186,9 +186,11 @@ class _Stages:
         if not started:
             config = dataclasses.replace(config, **self.machine)
             return train.new_session(config, self.processes, self.stop)
-        path = self.processes.first(lambda: self._saved_stage(stage, config))
-        place = SharedFolder(self.processes, path)
-        place.bring(CONFIG_FILE)
+        place = SharedFolder(
+            self.processes, self.processes.first(lambda: self._saved_stage(stage, config))
+        )
+        if place.here != place.path:  # it names what this machine was sent
+            write_text(place.here / CONFIG_FILE, to_toml(config))
         return train.saved_session(place, self.processes, self.stop, **self.machine)
 
     def _saved_stage(self, stage: Stage, config: TrainConfig) -> Path:
