@@ -6,33 +6,30 @@ import dataclasses
 import math
 import signal
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
 
 import torch
 
-from capgen.config import TrainConfig
 from capgen.errors import DataError, ProcessLostError, TrainingError, TrainingStopped
 from capgen.models.checkpoint import load_captioning
 from capgen.models.folder import ModelFolder
 from capgen.models.part_names import part_name
 from capgen.paths import run_name
 from capgen.records import EpochEvent, Event, Notice, RunFinished, RunResumed, RunStarted, TestEvent
-from capgen.training.data.inputs import RowInputs
 from capgen.training.model.make_captioner import frozen_digest
-from capgen.training.objectives.distill.loss import Teaching
-from capgen.training.objectives.distill.teachers import make_teaching, teachers_digest
+from capgen.training.objectives.distill.teachers import teachers_digest
 from capgen.training.objectives.learner import Learner
 from capgen.training.optimization.trainer import Trainer
 from capgen.training.optimization.trainer_state import load_trainer, trainer_state
 from capgen.training.processes.base import Processes
-from capgen.training.processes.folders import SharedFolder, makers_first
-from capgen.training.run.assemble import build_trainer, build_validator, split_inputs
+from capgen.training.processes.folders import SharedFolder
+from capgen.training.run.assemble import build_validator, split_inputs
 from capgen.training.run.checkpoints import Checkpoints
 from capgen.training.run.event_log import ENVIRONMENT_FILE
 from capgen.training.run.folder import BEST_EVAL, BEST_LOSS, LAST, RunFolder
-from capgen.training.run.run_data import RunData, data_notices, set_figures
+from capgen.training.run.prepare import prepare
+from capgen.training.run.run_data import RunData, set_figures
 from capgen.training.run.saved_state import RunState, StateStore, newest_state
 from capgen.training.run.stop_request import StopRequest
 from capgen.training.validation.best_model import LOSS, Selection
@@ -41,14 +38,6 @@ from capgen.training.validation.samples import samples
 from capgen.training.validation.validate import Validation, Validator
 
 _PRECISIONS = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
-T = TypeVar("T")
-# The images of each data set.
-ByName = Mapping[str, RowInputs]
-# Settings that processes on several machines may have of their own.
-_OWN_SETTINGS = (
-    *("output_dir", "name", "data_dir", "text_data", "init", "teacher", "encoder", "decoder"),
-    *("device", "workers"),
-)
 # A training loss this many times the lowest has exploded.
 _RISEN = 1.3
 
@@ -99,7 +88,7 @@ class Session:
             raise
 
     def _work(self) -> Iterator[Event]:
-        trainer, validator = yield from self._prepare()
+        trainer, validator = yield from prepare(self.data, self.frozen, self.stop)
         yield self._begin(trainer)
         if self.main and trainer.step == 0 and has_limits(self.config):
             yield self._save_start(trainer)
@@ -114,63 +103,6 @@ class Session:
         self.stop.patient = False
         yield from self._test()
         yield self._finished(trainer)
-
-    def _prepare(self) -> Generator[Event, None, tuple[Trainer, Validator | None]]:
-        if self.main:
-            yield from data_notices(self.data)
-        self._check_alike()
-        with makers_first(self.processes, self.data.makes_caches):
-            train_inputs, val_inputs, teaching = yield from self._checked(self._inputs())
-        trainer = build_trainer(self.data, train_inputs, self.stop, teaching)
-        if val_inputs is None:
-            return trainer, None
-        return trainer, build_validator(self.data, "val", val_inputs)
-
-    def _checked(self, work: Generator[Event, None, T]) -> Generator[Event, None, T]:
-        """Pass on events and the result of work that may take hours, until a process ends."""
-        while True:
-            try:
-                event = next(work)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            yield event
-            self.processes.check()
-
-    def _inputs(
-        self,
-    ) -> Generator[Event, None, tuple[ByName, ByName | None, Teaching | None]]:
-        """Read, or make and cache, what is learned from and validated on."""
-        train_inputs: ByName = {}
-        if self.config.sees_images:
-            train_inputs = yield from split_inputs(self.data, "train")
-        val_inputs = None
-        if "val" in self.splits:
-            val_inputs = yield from split_inputs(self.data, "val")
-        teaching = yield from make_teaching(
-            self.config,
-            self.data.learner,
-            self.splits["train"],
-            self.data.used,
-            self.dataset.digest,
-        )
-        return train_inputs, val_inputs, teaching
-
-    def _check_alike(self) -> None:
-        """Raise `TrainingError` unless all processes have the same data, model and settings."""
-        for name, own in (
-            ("data", self.data.digest),
-            ("pretrained weights", self.frozen),
-            ("settings", settings_of_all(self.config)),
-        ):
-            every = self.processes.gather(own)
-            others = [rank for rank, value in enumerate(every) if value != every[0]]
-            if others:
-                raise TrainingError(
-                    f"Process {others[0]} has other {name} than process 0 of the run",
-                    hint="Give every machine the same command, data set, models and version of "
-                    "capgen.",
-                )
 
     def _begin(self, trainer: Trainer) -> Event:
         state = newest_state(self.store, self.processes) if self.resumed else None
@@ -428,11 +360,6 @@ class Session:
             best_eval=best[1] if best else None,
             eval_metric=best[0] if best else "",
         )
-
-
-def settings_of_all(config: TrainConfig) -> dict[str, Any]:
-    """Return the settings that all processes of a run must share."""
-    return {name: value for name, value in config.to_dict().items() if name not in _OWN_SETTINGS}
 
 
 def how_to_go_on(run: Path, processes: Processes) -> str:
