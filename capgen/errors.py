@@ -11,7 +11,8 @@ CapgenError                  exit code 1, unless another is given
 ├── MetricError              predictions and references cannot be scored
 ├── DeviceMemoryError        a device has too little memory for a model or a batch
 ├── TrainingError            training cannot start or continue
-│   └── TrainingStopped      training was asked to stop (exit code 130 or 143)
+│   ├── TrainingStopped      training was asked to stop (exit code 130 or 143)
+│   └── ProcessLostError     another process of a run has ended
 ├── NetworkError             a server cannot be reached, or refuses
 │   └── EndpointError        a model server refuses: the address, the key or the model
 ├── StorageError             a file cannot be written, for lack of permission for example
@@ -114,6 +115,19 @@ class TrainingStopped(TrainingError):  # noqa: N818 - nothing went wrong
     def __init__(self, message: str, *, signal: int, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.exit_code = 128 + signal
+
+
+class ProcessLostError(TrainingError):
+    """Another process of a run has ended, and with it the run.
+
+    Args:
+        message: One line: which one, and how, as far as that is known.
+        stopped: It was asked to stop.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", stopped: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.stopped = stopped
 
 
 class NetworkError(CapgenError):

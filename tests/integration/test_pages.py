@@ -44,6 +44,8 @@ NOT_RUN = {
     "curl ": "asks a service; see test_services_page.py",
     "openssl rand": "makes a token",
     "ssh -L": "needs another machine",
+    "torchrun": "starts several processes; see training/test_launchers.py",
+    "accelerate launch": "likewise",
     "capgen caption *.jpg --model USER/NAME --device cuda": "needs a GPU, which the tests hide",
     "pip install 'capgen[": "installs; .ci/run does",
     "llama-server": "is a program of its own; e2e/test_real_servers.py runs llama.cpp's server",
