@@ -14,6 +14,7 @@ import re
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +82,7 @@ def run_ranks(
         own = {**shared, "RANK": str(rank), "LOCAL_RANK": "0" if folders else str(rank)}
         if folders:
             own |= {"GROUP_RANK": str(rank), "CAPGEN_HOME": str(folder / "home")}
+            own["TMPDIR"] = str(folder)
         log = (folder / files[0]).parent / f"rank-{rank}.log"
         ranks.append({"environment": own, "folder": str(folder), "log": str(log)})
     server = _server()
@@ -129,7 +131,9 @@ def _fork(rank: Mapping[str, Any], files: Sequence[str]) -> int:
         os.chdir(rank["folder"])
         from tests.integration.training.rank_program import run_rank
 
+        tempfile.tempdir = None  # that of the folder, if it has one
         code = run_rank([Path(file) for file in files])
+        atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
     finally:

@@ -215,6 +215,7 @@ def test_machines_without_a_common_disk(tmp_path, monkeypatch):
     first, second = machines
     assert (first / "run" / "best-eval" / "model.safetensors").is_file()
     assert not (second / "run").exists()
+    assert not list(second.glob("capgen-run-*"))  # what it was sent
     caches = [sorted(f.name for f in (m / "home").rglob("*.npy")) for m in machines]
     assert caches[0] and caches[0] == caches[1]
     started = of_kind(RunStarted, read_events(first / "run"))
