@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import signal
 import time
 
@@ -115,7 +116,7 @@ def test_two_and_four_processes_equal_one(tmp_path, data, parts, mini):
     list(train_stages(read_plan(files[1][-1], output_dir=files[1][-1].with_suffix(""))))
     for count in (2, 4):
         for one, several in zip(files[1], files[count], strict=True):
-            tolerance = 1e-6 if one.stem in ("frozen", "passes") else 4e-5
+            tolerance = 1e-6 if one.stem in ("frozen", "passes") else 1e-5
             assert_same_curve(one.with_suffix(""), several.with_suffix(""), tolerance)
             started = of_kind(RunStarted, read_events(several.with_suffix("")))
             assert {(event.processes, event.machines) for event in started} == {(count, 1)}
@@ -210,6 +211,8 @@ def test_machines_without_a_common_disk(tmp_path, monkeypatch):
     (name,) = {file.relative_to(machines[0]) for file in machines[0].glob("run.toml")}
     ended = run_ranks([name], 2, folders=machines, fault="kill:1:4")
     assert [end.code for end in ended] == [1, -signal.SIGKILL], [end.text for end in ended]
+    for left in machines[1].glob("capgen-run-*"):  # what the killed process was sent
+        shutil.rmtree(left)
     ended = run_ranks([name], 2, folders=machines, environment={"RESUME": "1"})
     assert [end.code for end in ended] == [0, 0], [end.text for end in ended]
     first, second = machines
@@ -222,7 +225,7 @@ def test_machines_without_a_common_disk(tmp_path, monkeypatch):
     assert {(event.processes, event.machines) for event in started} == {(2, 2)}
     monkeypatch.chdir(first)
     list(train_stages(read_plan(first / "run.toml", output_dir=first / "whole")))
-    assert_same_curve(first / "whole", first / "run", 4e-5)
+    assert_same_curve(first / "whole", first / "run", 1e-5)
 
 
 @pytest.mark.slow
