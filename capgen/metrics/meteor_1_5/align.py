@@ -92,10 +92,11 @@ def _search(options: list[list[Match]], fixed: dict[int, Match]) -> list[Match]:
             states.sort(key=_rank)
             del states[BEAM:]
         if word in fixed:
-            states = [_extended(state, fixed[word]) for state in states]
+            states = _extended(states, fixed[word])
+        elif matches:
+            states = _branched(states, word, matches)
         else:
-            bits = [_bits_and_distance(match) for match in matches]
-            states = [child for state in states for child in _children(state, word, bits)]
+            states = _skipped(states, word)
     states.sort(key=_rank)
     # The last chunks end only now; those that are behind by it stay behind where they are equal.
     best = min(states[:BEAM], key=lambda state: state[0] + _CHUNK * (state[1] != -1))
@@ -106,55 +107,61 @@ def _search(options: list[list[Match]], fixed: dict[int, Match]) -> list[Match]:
     return chosen[::-1]
 
 
-def _children(
-    state: _State, word: int, matches: list[tuple[Match, int, int, int, int]]
-) -> list[_State]:
-    """Return the state with each free match, and without any, at a word."""
-    rank, end, after, used, reference_used, link = state
-    if word < after:
-        return [state]
-    found: list[_State] = []
-    for match, bits, reference_bits, distance, gain in matches:
-        if used & bits or reference_used & reference_bits:
-            continue
-        place = match[2]
-        broken = _CHUNK if end not in (-1, place) else 0
-        found.append(
-            (
-                rank - gain + broken,
-                place + match[3],
-                word + match[1],
-                used | bits,
-                reference_used | reference_bits,
-                (link, match),
-            )
+def _extended(states: list[_State], match: Match) -> list[_State]:
+    """Return states with a fixed match."""
+    start, size, place, length, matcher = match
+    gain, end, after = _gain(size, length, matcher), place + length, start + size
+    unbroken = (-1, place)
+    return [
+        (
+            rank - gain if last in unbroken else rank - gain + _CHUNK,
+            *(end, after, used, reference_used),
+            (link, match),
         )
-        rank += distance
-    if end != -1:
-        rank += _CHUNK
-    found.append((rank, -1, word + 1, used, reference_used, link))
+        for rank, last, _, used, reference_used, link in states
+    ]
+
+
+def _skipped(states: list[_State], word: int) -> list[_State]:
+    """Return states after a word of the reference that nothing matches."""
+    return [
+        state
+        if state[1] == -1 or word < state[2]
+        else (state[0] + _CHUNK, -1, *state[2:])  # its chunk ends here
+        for state in states
+    ]
+
+
+def _branched(states: list[_State], word: int, matches: list[Match]) -> list[_State]:
+    """Return, for each state, those with each free match at a word, and the one without any."""
+    options = [
+        (
+            match,
+            match.caption_start,
+            match.caption_start + match.caption_size,
+            word + match.size,
+            _bits(match.caption_start, match.caption_size),
+            _bits(word, match.size),
+            abs(word - match.caption_start),
+            _gain(match.size, match.caption_size, match.matcher),
+        )
+        for match in matches
+    ]
+    found: list[_State] = []
+    add = found.append
+    for state in states:
+        rank, last, after, used, reference_used, link = state
+        if word < after:
+            add(state)
+            continue
+        for match, place, end, follows, bits, reference_bits, distance, gain in options:
+            if used & bits or reference_used & reference_bits:
+                continue
+            lower = rank - gain if last == -1 or last == place else rank - gain + _CHUNK  # noqa: PLR1714
+            add((lower, end, follows, used | bits, reference_used | reference_bits, (link, match)))
+            rank += distance
+        add((rank if last == -1 else rank + _CHUNK, -1, 0, used, reference_used, link))
     return found
-
-
-def _extended(state: _State, match: Match) -> _State:
-    """Return a state with a fixed match."""
-    rank, end, _, used, reference_used, link = state
-    start, size, place, length, matcher = match
-    rank -= _gain(size, length, matcher)
-    if end not in (-1, place):
-        rank += _CHUNK
-    return rank, place + length, start + size, used, reference_used, (link, match)
-
-
-def _bits_and_distance(match: Match) -> tuple[Match, int, int, int, int]:
-    start, size, place, length, matcher = match
-    return (
-        match,
-        _bits(place, length),
-        _bits(start, size),
-        abs(start - place),
-        _gain(size, length, matcher),
-    )
 
 
 def _gain(size: int, length: int, matcher: int) -> int:

@@ -9,8 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from capgen.metrics.meteor_1_5.paraphrases import Paraphrases, phrase_hashes, word_hashes
-from capgen.metrics.meteor_1_5.resources import WordLists
-from capgen.metrics.meteor_1_5.words import EXACT, PARAPHRASE, STEM, SYNONYM, Vocabulary
+from capgen.metrics.meteor_1_5.words import PARAPHRASE, KnownWords, Vocabulary
 
 
 class Match(NamedTuple):
@@ -21,7 +20,7 @@ class Match(NamedTuple):
         size: Number of words there.
         caption_start: First word in the caption.
         caption_size: Number of words there.
-        matcher: `EXACT`, `STEM`, `SYNONYM` or `PARAPHRASE`.
+        matcher: One of `EXACT`, … in `capgen.metrics.meteor_1_5.words`.
     """
 
     start: int
@@ -57,8 +56,8 @@ class Sentences:
 
     Args:
         tokens: The tokens of each sentence.
-        lists: The lists of the program.
-        paraphrases: Its paraphrases.
+        known: Stems and synsets of their words.
+        paraphrases: The paraphrase table.
 
     Attributes:
         vocabulary: The words of all sentences.
@@ -66,9 +65,9 @@ class Sentences:
     """
 
     def __init__(
-        self, tokens: Sequence[list[str]], lists: WordLists, paraphrases: Paraphrases
+        self, tokens: Sequence[list[str]], known: KnownWords, paraphrases: Paraphrases
     ) -> None:
-        self.vocabulary = Vocabulary((word for line in tokens for word in line), lists)
+        self.vocabulary = Vocabulary((word for line in tokens for word in line), known)
         number, is_function = self.vocabulary.number, self.vocabulary.is_function
         self.all: list[Sentence] = []
         for line in tokens:
@@ -140,6 +139,3 @@ class Sentences:
 
 def _by_matcher(match: Match) -> tuple[int, int]:
     return match.matcher, match.caption_start
-
-
-__all__ = ["EXACT", "PARAPHRASE", "STEM", "SYNONYM", "Match", "Sentence", "Sentences"]

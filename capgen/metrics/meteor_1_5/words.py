@@ -18,12 +18,34 @@ _ENDINGS = (
 )
 
 
+class KnownWords:
+    """Stems and synsets of words, each looked up once."""
+
+    def __init__(self, lists: WordLists) -> None:
+        from nltk.stem.snowball import EnglishStemmer  # slow to import
+
+        self._lists = lists
+        self._stem = EnglishStemmer().stem
+        self._known: dict[str, tuple[str, set[str]]] = {}
+
+    def is_function(self, word: str) -> bool:
+        """Whether it is a function word."""
+        return word in self._lists.function_words
+
+    def stem_and_synsets(self, word: str) -> tuple[str, set[str]]:
+        """Return the stem of a word, and the numbers of its synsets."""
+        known = self._known.get(word)
+        if known is None:
+            known = self._known[word] = self._stem(word), _synsets(word, self._lists)
+        return known
+
+
 class Vocabulary:
     """The words of a set of sentences, numbered, and how they match each other.
 
     Args:
         words: The words.
-        lists: The lists of the program.
+        known: Their stems and synsets.
 
     Attributes:
         number: Word → its number.
@@ -32,17 +54,15 @@ class Vocabulary:
             the word itself is aligned by `EXACT` alone.
     """
 
-    def __init__(self, words: Iterable[str], lists: WordLists) -> None:
-        from nltk.stem.snowball import EnglishStemmer  # slow to import
-
-        stem = EnglishStemmer().stem
+    def __init__(self, words: Iterable[str], known: KnownWords) -> None:
         self.number = {word: number for number, word in enumerate(dict.fromkeys(words))}
-        self.is_function = [word in lists.function_words for word in self.number]
+        self.is_function = [known.is_function(word) for word in self.number]
         stems: defaultdict[str, list[int]] = defaultdict(list)
         synsets: defaultdict[str, list[int]] = defaultdict(list)
         for word, number in self.number.items():
-            stems[stem(word)].append(number)
-            for synset in _synsets(word, lists):
+            stem, of_word = known.stem_and_synsets(word)
+            stems[stem].append(number)
+            for synset in of_word:
                 synsets[synset].append(number)
         self.near: list[dict[int, tuple[int, ...]]] = [{n: (EXACT,)} for n in self.number.values()]
         for matcher, groups in ((STEM, stems), (SYNONYM, synsets)):
