@@ -157,7 +157,7 @@ def _branched(states: list[_State], word: int, matches: list[Match]) -> list[_St
         for match, place, end, follows, bits, reference_bits, distance, gain in options:
             if used & bits or reference_used & reference_bits:
                 continue
-            lower = rank - gain if last == -1 or last == place else rank - gain + _CHUNK  # noqa: PLR1714
+            lower = rank - gain if last == -1 or last == place else rank - gain + _CHUNK
             add((lower, end, follows, used | bits, reference_used | reference_bits, (link, match)))
             rank += distance
         add((rank if last == -1 else rank + _CHUNK, -1, 0, used, reference_used, link))

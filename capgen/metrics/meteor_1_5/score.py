@@ -54,9 +54,7 @@ class _Scorer:
     known: KnownWords
     paraphrases: Paraphrases
 
-    def statistics(
-        self, captions: Sequence[str], references: Sequence[Sequence[str]]
-    ) -> Integers:
+    def statistics(self, captions: Sequence[str], references: Sequence[Sequence[str]]) -> Integers:
         numbers: dict[str, int] = {}
         pairs = []
         for caption, group in zip(captions, references, strict=True):
