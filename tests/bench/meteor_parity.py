@@ -50,6 +50,14 @@ def sets(data: Path, chance: random.Random, share: float) -> Iterator[tuple[str,
 
     groups = [[tokenize(line) for line in group] for group in flickr8k]
     others = [[tokenize(line) for line in group] for group in coco if len(group) > 1]
+    whole = [group for group in groups if len(group) == 5][: some(5000)]
+    yield (
+        "5,000 × 5",
+        [
+            (group[0], next_one)
+            for group, next_one in zip(whole, whole[1:] + whole[:1], strict=True)
+        ],
+    )
     yield "Flickr8k, one against its others", own(groups, chance, some(3000))
     yield "Flickr8k, another image's", crossed(groups, groups, chance, some(3000))
     yield "COCO, one against its others", own(others, chance, some(3000))

@@ -47,7 +47,7 @@ def align(options: list[list[Match]], caption_size: int) -> Alignment:
     """Return the best alignment, given the matches that begin at each word of the reference."""
     fixed = _fixed(options, caption_size)
     if sum(map(len, options)) == len(fixed):
-        chosen = [match for match in fixed.values()]
+        chosen = list(fixed.values())
     else:
         chosen = _search(options, fixed)
     chunks, end = 0, (-1, -1)

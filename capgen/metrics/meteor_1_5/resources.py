@@ -102,7 +102,8 @@ def _lines(file: zipfile.ZipFile, name: str) -> list[str]:
 
 def _prefixes(lines: list[str]) -> tuple[frozenset[str], frozenset[str]]:
     """Return the prefixes, and those that stand before numbers only."""
-    plain, numeric = set(), set()
+    plain: set[str] = set()
+    numeric: set[str] = set()
     for line in lines:
         word, _, note = line.partition("#")
         if word.strip():
