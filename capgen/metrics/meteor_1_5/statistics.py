@@ -7,6 +7,8 @@ reference, then function words of both; chunks; matched words of caption and ref
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -21,17 +23,19 @@ _WEIGHTS = (1.0, 0.6, 0.8, 0.6)
 
 
 def scores(counts: npt.ArrayLike) -> Floats:
-    """Return the scores of (…, 23) counts, which may be sums of rows made by `summable`."""
+    """Return the scores of (…, 23) counts, which may be sums of rows made by `summable`.
+
+    They equal the program's to the last bit, so that of two references that agree equally well
+    with a caption, both sides take the same.
+    """
     rows = np.asarray(counts, np.float64)
-    words, matched = rows[..., 0:2], rows[..., 21:23]
     with np.errstate(divide="ignore", invalid="ignore"):
         precision, recall = _weighed(rows, 0), _weighed(rows, 1)
-        mean = (precision * recall) / (_ALPHA * precision + (1 - _ALPHA) * recall)
+        mean = 1 / ((1 - _ALPHA) / precision + _ALPHA / recall)
         chunks = np.where(_is_perfect(rows), 0, rows[..., CHUNKS])
-        fragmentation = chunks / (matched.sum(axis=-1) / 2)
-        penalty = _GAMMA * fragmentation**_BETA
-        values = mean * (1 - penalty)
-    return np.where(np.isnan(values) | (words == 0).any(axis=-1), 0.0, values)
+        fragmentation = chunks / (rows[..., 21:23].sum(axis=-1) / 2)
+        values = mean * (1 - _GAMMA * _power(fragmentation))
+    return np.where(np.isnan(values), 0.0, values)
 
 
 def summable(counts: Integers) -> Integers:
@@ -47,12 +51,21 @@ def _is_perfect(rows: Floats | Integers) -> npt.NDArray[np.bool_]:
     return same & (rows[..., CHUNKS] == 1)
 
 
+def _power(fragmentation: Floats) -> Floats:
+    """Return fragmentation to the power β, rounded as by C and Java, not as by NumPy's vectors."""
+    kinds, kind = np.unique(fragmentation, return_inverse=True)
+    return np.array([math.pow(value, _BETA) for value in kinds.tolist()])[kind].reshape(
+        fragmentation.shape
+    )
+
+
 def _weighed(rows: Floats, side: int) -> Floats:
     """Return the precision (side 0) or recall (side 1)."""
     matched = np.zeros(rows.shape[:-1])
-    for matcher, weight in enumerate(_WEIGHTS):
-        content, function = rows[..., 4 + 4 * matcher + side], rows[..., 6 + 4 * matcher + side]
-        matched += weight * (_DELTA * content + (1 - _DELTA) * function)
+    # The order of the sums decides the last bit.
+    for first, share in ((4 + side, _DELTA), (6 + side, 1 - _DELTA)):
+        for matcher, weight in enumerate(_WEIGHTS):
+            matched += rows[..., first + 4 * matcher] * weight * share
     function = rows[..., 2 + side]
     content = rows[..., side] - function
     ratio: Floats = matched / (_DELTA * content + (1 - _DELTA) * function)
