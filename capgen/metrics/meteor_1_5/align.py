@@ -87,10 +87,16 @@ def _search(options: list[list[Match]], fixed: dict[int, Match]) -> list[Match]:
         used |= _bits(place, length)
         reference_used |= _bits(start, size)
     states: list[_State] = [(0, -1, 0, used, reference_used, None)]
+    hopes = _hopes(options, fixed)
     for word, matches in enumerate(options):
         if len(states) > 1:
             states.sort(key=_rank)
             del states[BEAM:]
+            # What cannot cover as much as the best does already is behind in every later order,
+            # too: leaving it out changes nothing.
+            lost = (states[0][0] // _COVERED + 1) * _COVERED + hopes[word]
+            while states[-1][0] >= lost:
+                del states[-1]
         if word in fixed:
             states = _extended(states, fixed[word])
         elif matches:
@@ -105,6 +111,18 @@ def _search(options: list[list[Match]], fixed: dict[int, Match]) -> list[Match]:
         chosen.append(link[1])
         link = link[0]  # type: ignore[assignment]
     return chosen[::-1]
+
+
+def _hopes(options: list[list[Match]], fixed: dict[int, Match]) -> list[int]:
+    """Return the most that matches that are not fixed can cover from each word on."""
+    hopes, hope = [], 0
+    for word in range(len(options) - 1, -1, -1):
+        if word not in fixed and options[word]:
+            hope += max(
+                _gain(size, length, matcher) for _, size, _, length, matcher in options[word]
+            )
+        hopes.append(hope)
+    return hopes[::-1]
 
 
 def _extended(states: list[_State], match: Match) -> list[_State]:
