@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -97,6 +98,8 @@ class Sentences:
         rows = np.concatenate(found, axis=1)
         rows = rows[:, np.lexsort((rows[2], rows[1], rows[0]))]
         others = table.among(np.unique(rows[3]))
+        partners = np.array([*others, *chain.from_iterable(others.values())], np.int64)
+        rows = rows[:, np.isin(rows[3], partners)]
         for number, start, size, phrase in zip(*rows.tolist(), strict=True):
             sentence = self.all[number]
             sentence.phrases.setdefault(phrase, []).append((start, size))
