@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import itertools
 from array import array
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ LONGEST = 7  # words in a phrase of the table
 
 _VERSION = 1
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+_AT_ONCE = 100_000  # phrases; limits memory
 _TRAILER = 8  # bytes at the end of a gzip file: checksum and size of its content
 
 Hashes = npt.NDArray[np.uint64]
@@ -64,7 +66,10 @@ class Paraphrases:
 
 def word_hashes(words: Sequence[str]) -> Hashes:
     """Return the hash of each word."""
-    digests = (hashlib.blake2b(word.encode(), digest_size=8).digest() for word in words)
+    digests = (
+        hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        for word in words
+    )
     return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
 
 
@@ -118,7 +123,12 @@ def _make(source: Path, path: Path) -> None:
             f"Cannot read {source}: {error}",
             hint="Install the extra again: pip install --force-reinstall pycocoevalcap",
         ) from error
-    hashes = _hashes_of([line.decode().split() for line in numbers])
+    phrases = iter(numbers)
+    parts = []
+    while lines := list(itertools.islice(phrases, _AT_ONCE)):
+        parts.append(_hashes_of([line.decode().split() for line in lines]))
+    hashes = np.concatenate(parts)
+    del numbers
     order = np.argsort(hashes)
     if (np.diff(hashes[order]) == 0).any():
         raise MetricError(f"Cannot index {source}: two phrases have the same hash")
@@ -131,9 +141,9 @@ def _make(source: Path, path: Path) -> None:
     if len(targets) % 2:
         targets = np.append(targets, np.uint32(0))
     head = np.array([len(order), len(first)], np.uint64)
-    parts = [head, hashes[order], offsets.astype(np.uint64), targets.view(np.uint64)]
+    columns = [head, hashes[order], offsets.astype(np.uint64), targets.view(np.uint64)]
     with writing(path) as temporary, temporary.open("wb") as file:
-        np.save(file, np.concatenate(parts))
+        np.save(file, np.concatenate(columns))
 
 
 def _hashes_of(phrases: list[list[str]]) -> Hashes:

@@ -87,6 +87,11 @@ def test_bars_and_line_ends() -> None:
     assert counts("x\ny", "x\r\ny") == counts("x y", "x y")
 
 
+def test_half_a_character() -> None:
+    """JSON may hold a lone surrogate."""
+    assert matched(counts("a \ud800 b", "a \ud800 b"))["exact"][1] == 2
+
+
 def test_many_captions_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     captions = ["the dogs ran", "x before y", "kid", "two", ""] * 3
     references = [["the dog flows", "x"], ["x in front of y"], ["kid"], ["a pair of"], ["a"]] * 3
