@@ -22,7 +22,7 @@ class EvalConfig:
     limit: int | None = setting(None, "Use only the first N images of the split.", low=1)
     metrics: str = setting(
         "bleu,rouge_l,rouge_score,cider_d,meteor",
-        "Metrics, separated by commas; meteor_1_5 and spice also need Java and the extra `coco`.",
+        "Metrics, separated by commas; meteor_1_5 needs the extra `coco`; spice needs it and Java.",
     )
     resamples: int = setting(1000, "Bootstrap resamples for the intervals.", low=100, high=100_000)
     report_seed: int = setting(

@@ -1,9 +1,8 @@
-"""METEOR 1.5 and SPICE, computed by the official programs through pycocoevalcap and Java.
+"""SPICE, computed by its official program through pycocoevalcap and Java.
 
-They are optional: `pip install 'capgen[coco]'` and a Java runtime. METEOR 1.5 differs from the
-METEOR of `capgen.metrics.meteor`, so it is reported under a different name.
+It is optional: `pip install 'capgen[coco]'` and a Java runtime.
 
-On its first run SPICE downloads models of Stanford CoreNLP, and it needs about 8 GB of memory;
+On its first run it downloads models of Stanford CoreNLP, and it needs about 8 GB of memory;
 this is not tested, because the tests run offline.
 """
 
@@ -21,21 +20,7 @@ import numpy as np
 from capgen.errors import MetricError, MissingDependencyError
 from capgen.metrics.corpus import Corpus, Floats
 
-METEOR_NAME = "METEOR-1.5"
 SPICE_NAME = "SPICE"
-
-
-def meteor_1_5(corpus: Corpus) -> tuple[float, Floats]:
-    """Return the METEOR 1.5 score of the corpus, from summed statistics, and of its images."""
-    check_present(METEOR_NAME)
-    from pycocoevalcap.meteor.meteor import Meteor
-
-    references, predictions = _as_coco(corpus)
-    try:
-        whole, images = Meteor().compute_score(references, predictions)
-    except (OSError, ValueError) as error:
-        raise MetricError(f"The official METEOR 1.5 failed: {error}") from error
-    return float(whole), np.array(images, np.float64)
 
 
 def spice(corpus: Corpus) -> tuple[float, Floats]:

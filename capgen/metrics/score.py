@@ -18,12 +18,16 @@ import capgen
 import capgen.metrics.bleu as bleu
 import capgen.metrics.cider as cider
 import capgen.metrics.meteor as meteor
+import capgen.metrics.meteor_1_5.score as meteor_1_5
 import capgen.metrics.official as official
 import capgen.metrics.rouge as rouge
 from capgen.errors import MetricError, UsageError, did_you_mean
 from capgen.metrics.cider import DocumentFrequencies
 from capgen.metrics.corpus import Corpus, Floats, Integers
 from capgen.metrics.language import LanguageStatistics, language_statistics
+from capgen.metrics.meteor_1_5 import resources
+from capgen.metrics.meteor_1_5.statistics import scores as meteor_scores
+from capgen.metrics.meteor_1_5.statistics import summable
 from capgen.metrics.ptb.tokenizer import TOKENIZER, TOKENIZER_VERSION
 from capgen.metrics.scripts import ascii_share, unspaced_share
 
@@ -36,10 +40,9 @@ METRICS = {
     "rouge_score": "ROUGE-L F1 of the rouge-score package, its own tokens, best reference",
     "cider_d": "CIDEr-D of pycocoevalcap's class Cider (n = 4, sigma = 6)",
     "meteor": "METEOR of nltk.translate.meteor_score with WordNet 3.0, best reference",
-    "meteor_1_5": "METEOR 1.5 by its own program, through pycocoevalcap and Java",
+    "meteor_1_5": "METEOR 1.5 for English, equal to its own program, data of pycocoevalcap",
     "spice": "SPICE by its own program, through pycocoevalcap and Java",
 }
-_PROGRAMS = {"meteor_1_5": official.METEOR_NAME, "spice": official.SPICE_NAME}
 # German has 2 % of letters that rouge-score cuts words at; English has a "café" now and then.
 _DROPPED_LETTERS = 0.01
 DEFAULT_METRICS = ("bleu", "rouge_l", "rouge_score", "cider_d", "meteor")
@@ -82,6 +85,8 @@ class ScoreReport:
         per_image: Name → (images,) scores in the order of `image_ids`.
         bleu_statistics: (images, 10) counts, see `capgen.metrics.bleu`; None without BLEU.
             A corpus BLEU is not the mean of its images': the bootstrap needs these.
+        meteor_statistics: (images, 23) counts, see `capgen.metrics.meteor_1_5.statistics`, for
+            the same reason; None without METEOR 1.5.
         language: Length, vocabulary and variety of the predictions.
         notes: Caveats about the numbers, as sentences.
         stamp: How the numbers were computed.
@@ -91,6 +96,7 @@ class ScoreReport:
     corpus: Mapping[str, float]
     per_image: Mapping[str, Floats]
     bleu_statistics: Integers | None = field(default=None, repr=False)
+    meteor_statistics: Integers | None = field(default=None, repr=False)
     language: LanguageStatistics
     notes: tuple[str, ...] = ()
     stamp: Stamp
@@ -142,12 +148,13 @@ def score_captions(
     """
     check_metrics(metrics)
     corpus = Corpus(predictions, references)
-    scores, bleu_statistics = _scores(corpus, metrics, document_frequencies)
+    scores, bleu_statistics, meteor_counts = _scores(corpus, metrics, document_frequencies)
     return ScoreReport(
         image_ids=corpus.image_ids,
         corpus={name: value for name, (value, _) in scores.items()},
         per_image={name: values for name, (_, values) in scores.items()},
         bleu_statistics=bleu_statistics,
+        meteor_statistics=meteor_counts,
         language=language_statistics(corpus.prediction_tokens, training=training_captions),
         notes=(
             *_notes(corpus, metrics, document_frequencies),
@@ -169,9 +176,10 @@ def check_metrics(metrics: Collection[str]) -> None:
     for name in metrics:
         if name not in METRICS:
             raise UsageError(f"Unknown metric {name!r}", hint=did_you_mean(name, METRICS))
-    for name, program in _PROGRAMS.items():
-        if name in metrics:
-            official.check_present(program)
+    if "meteor_1_5" in metrics:
+        resources.folder()
+    if "spice" in metrics:
+        official.check_present(official.SPICE_NAME)
 
 
 def unique_captions(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -188,10 +196,10 @@ def unique_captions(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 def _scores(
     corpus: Corpus, metrics: Collection[str], frequencies: DocumentFrequencies | None
-) -> tuple[dict[str, tuple[float, Floats]], Integers | None]:
-    """Return the corpus score and the per-image scores of each metric, and BLEU's counts."""
+) -> tuple[dict[str, tuple[float, Floats]], Integers | None, Integers | None]:
+    """Return each metric's score of the corpus and of the images; counts of BLEU and METEOR."""
     scores: dict[str, tuple[float, Floats]] = {}
-    statistics = None
+    statistics = meteor_counts = None
     if "bleu" in metrics:
         statistics = bleu.bleu_statistics(corpus)
         whole, single = bleu.bleu_scores(statistics.sum(axis=0)), bleu.bleu_scores(statistics)
@@ -207,10 +215,12 @@ def _scores(
             values = compute()
             scores[name] = float(np.mean(values)), values
     if "meteor_1_5" in metrics:
-        scores[official.METEOR_NAME] = official.meteor_1_5(corpus)
+        meteor_counts = meteor_1_5.meteor_statistics(corpus)
+        whole = meteor_scores(summable(meteor_counts).sum(axis=0))
+        scores[resources.NAME] = float(whole), meteor_scores(meteor_counts)
     if "spice" in metrics:
         scores[official.SPICE_NAME] = official.spice(corpus)
-    return scores, statistics
+    return scores, statistics, meteor_counts
 
 
 def _digest(references: Mapping[str, Sequence[str]]) -> str:
@@ -271,12 +281,12 @@ def _language_notes(corpus: Corpus, metrics: Collection[str], language: str) -> 
 
 def _versions(metrics: Collection[str]) -> dict[str, str]:
     packages = {
-        "rouge_score": "rouge-score",
-        "meteor": "nltk",
-        "meteor_1_5": "pycocoevalcap",
-        "spice": "pycocoevalcap",
+        "rouge_score": ("rouge-score",),
+        "meteor": ("nltk",),
+        "meteor_1_5": ("nltk", "pycocoevalcap"),
+        "spice": ("pycocoevalcap",),
     }
-    used = sorted({package for metric, package in packages.items() if metric in metrics})
+    used = sorted({name for metric in packages if metric in metrics for name in packages[metric]})
     return {"capgen": capgen.__version__} | {
         package: importlib.metadata.version(package) for package in used
     }
