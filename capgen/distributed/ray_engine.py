@@ -41,7 +41,6 @@ _RAY_VARIABLES = {
     "RAY_USAGE_STATS_ENABLED": "0",
     # What happens to actors is told by our own events, not by Ray on stdout.
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
-    "RAY_BACKEND_LOG_LEVEL": "fatal",
     # CUDA is left alone for actors without GPUs, as a later Ray does.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }

@@ -51,6 +51,10 @@ NOT_RUN = {
     "llama-server": "is a program of its own; e2e/test_real_servers.py runs llama.cpp's server",
     "capgen caption photo.jpg --model my-lora/": "needs gigabytes; see models/test_adapters.py",
     "capgen caption hf://": "asks the Hub for a list of files",
+    "capgen caption s3://bucket/photos/ -r -o s3://bucket/captions/ --engine ray --ray-address": (
+        "needs a cluster; see e2e/test_ray.py"
+    ),
+    "capgen caption /shared/photos -o captions/ --engine ray": "likewise",
     "capgen calibrate qwen3-vl-2b": "needs gigabytes; see captioning/test_prompted.py",
 }
 # Commands with a model of gigabytes: e2e/test_prompted.py runs such commands with tiny ones.

@@ -1,0 +1,125 @@
+"""`capgen caption --engine ray`: every runtime, as on one machine, and only our own messages."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import tiny_prompted
+from tests.chat_server import ChatServer, chatting
+from tests.fakes import draw_image
+from tests.ray_clusters import cluster, until, vouchers
+
+pytest.importorskip("ray")
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def one_node() -> Iterator[Any]:
+    with cluster(1, cpus=2) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    photos = Path("photos")
+    photos.mkdir()
+    for number in range(7):
+        draw_image(number, (64, 48)).save(photos / f"{number}.jpg")
+    (photos / "3.jpg").write_bytes(b"no image")
+
+
+@pytest.fixture(scope="module")
+def prompted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_prompted.qwen2_vl(tmp_path_factory.mktemp("model") / "tiny-qwen")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ChatServer]:
+    with chatting() as running:
+        yield running
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "capgen", *arguments],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def capgen(*arguments: str, code: int = 0) -> str:
+    process = start(*arguments)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == code, err
+    assert out == ""
+    foreign = [
+        line for line in err.splitlines() if not line.startswith(("note:", "error:", "hint:"))
+    ]
+    assert not foreign, "only our own messages"
+    return err
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "torch", "prompted", "endpoint", "parquet"])
+def test_a_cluster_writes_what_one_machine_writes(
+    runtime: str, one_node: Any, prompted: Path, server: ChatServer
+) -> None:
+    model = {
+        "onnx": ("--tags", "--scores"),
+        "torch": ("--runtime", "torch"),
+        "prompted": ("--model", str(prompted), "--max-length", "8"),
+        "endpoint": ("--endpoint", server.url),
+        "parquet": ("--format", "parquet", "--tags"),
+    }[runtime]
+    caption = ("caption", "photos", "--part-size", "4", "--fail-on", "none", *model)
+    ray = ("--engine", "ray", "--ray-address", one_node.address, "--actors", "1")
+    suffix = "parquet" if runtime == "parquet" else "jsonl"
+    told = capgen(*caption, "-o", "on-ray", *ray)
+    assert "photos/3.jpg: not an image but text" in told
+    capgen(*caption, "-o", "alone")
+    for place in ("on-ray", "alone"):
+        capgen("merge", place, "-o", f"{place}.{suffix}")
+    one, other = (Path(f"{place}.{suffix}").read_bytes() for place in ("on-ray", "alone"))
+    if runtime == "prompted":  # whose scores depend on the batch, in their last digits
+        assert _captions(one) == _captions(other)
+    else:
+        assert one == other
+    again = capgen(*caption, "-o", "on-ray", *ray)
+    assert "2 parts (7 images) are there from an earlier run" in again
+
+
+def _captions(data: bytes) -> list[tuple[str, str]]:
+    records = map(json.loads, data.splitlines())
+    return [(record["path"], record["caption"]) for record in records]
+
+
+def test_an_error_of_the_model_ends_the_run(one_node: Any) -> None:
+    ray = ("--engine", "ray", "--ray-address", one_node.address)
+    told = capgen("caption", "photos", "-o", "out", *ray, "--model", "./nowhere", code=1)
+    assert "nowhere" in told and told.startswith("error:")
+
+
+def test_ctrl_c_keeps_what_is_done(one_node: Any) -> None:
+    for number in range(300):
+        draw_image(number, (64, 48)).save(Path("photos", f"more-{number}.jpg"))
+    ray = ("--engine", "ray", "--ray-address", one_node.address, "--actors", "1")
+    process = start("caption", "photos", "-o", "out", "--part-size", "4", "--beams", "8", *ray)
+    until(lambda: vouchers(Path("out")) > 0, of=process)  # type: ignore[arg-type]
+    process.send_signal(signal.SIGINT)
+    err = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "what is done is kept" in err and "Traceback" not in err
+    assert not Path("out", "_manifest.json").exists()
