@@ -43,10 +43,16 @@ SHARDS = Cache("webdataset", "images from tar shards")
 ARCHIVES = Cache("archives", "images from archives beside tables")
 SAVED_DATASETS = Cache("datasets", "images from `datasets` directories and Parquet files")
 FILE_HASHES = Cache("file-hashes.sqlite", "checksums of image files")
+PARAPHRASES = Cache("meteor-paraphrases", "paraphrases of METEOR 1.5")
 CACHES = (
     *(IMAGES, FEATURES, TEACHER_CAPTIONS, THUMBNAILS),
-    *(SHARDS, ARCHIVES, SAVED_DATASETS, FILE_HASHES),
+    *(SHARDS, ARCHIVES, SAVED_DATASETS, FILE_HASHES, PARAPHRASES),
 )
+
+
+def root() -> Path:
+    """Return the folder of all caches (it need not exist)."""
+    return paths.cache_dir()
 
 
 def is_cached(path: Path) -> bool:
