@@ -194,7 +194,11 @@ def _trace(module: nn.Module, size: tuple[int, int]) -> bytes:
 def _onnx_runner(graph: bytes) -> Front:
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    from capgen.models.onnx.backbone import session_options
+
+    session = onnxruntime.InferenceSession(
+        graph, session_options(), providers=["CPUExecutionProvider"]
+    )
 
     def run(pixels: NDArray[np.float32]) -> NDArray[Any]:
         (features,) = session.run(["features"], {"pixel_values": pixels})
