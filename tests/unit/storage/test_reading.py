@@ -240,7 +240,7 @@ def test_a_server_that_hangs_is_given_up(
     with pytest.raises(StoreError, match="does not answer"):
         attempt("s3://bucket/hangs.bin", lambda: _read_once(), waits=(0.0,))
 
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 50  # 60 by default
 
 
 def _read_once() -> bytes:
