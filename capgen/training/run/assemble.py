@@ -51,12 +51,13 @@ def _inputs(
         digest = data.dataset.member(name).key(split)
         return (
             yield from feature_inputs(
-                examples, numbers, learner.frozen_front, split, digest, workers
+                examples, numbers, learner.frozen_front, split, digest, workers, data.crew
             )
         )
     label = f"{split} of {name}" if data.dataset.several else split
     preprocessor = learner.captioning.preprocessor
-    images = yield from decoded_images(used, preprocessor, split=label, workers=workers)
+    with data.crew.leader_first():  # its threads use all cores
+        images = yield from decoded_images(used, preprocessor, split=label, workers=workers)
     # Mapped again, copy on write: torch wants arrays that look writable.
     pixels = np.memmap(images.path, dtype=np.uint8, mode="c", shape=images.pixels.shape)
     rows = placed_rows(images.rows, numbers, len(examples), len(pixels))

@@ -6,7 +6,10 @@ goes on with those that have begun. What should go wrong comes from the environm
     FAULT=kill:1:4        kill process 1 before its step 4 (counted from 0), as the kernel would
     FAULT=stop:0:4        ask process 0 to stop in step 4
     FAULT=validate:1:8    send SIGTERM to process 1 itself in the validation after step 8
+    FAULT=encode:1:1      kill process 1 when its frozen encoder has seen so many batches
     IMAGES=FOLDER         write the images of each step that each process sees, as JSON lines
+    PASSES=FOLDER         write how many images are in each batch that each frozen encoder sees
+    BATCH=2               images that a frozen encoder sees at once
 """
 
 from __future__ import annotations
@@ -18,10 +21,15 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from capgen.cli.main import main
+from capgen.training.data import frozen_features
+from capgen.training.data.frozen_features import Front, FrozenFront
 from capgen.training.optimization.micro_batches import MicroBatch
 from capgen.training.optimization.trainer import Trainer
 from capgen.training.validation.validate import Validation, Validator
@@ -44,15 +52,14 @@ def _work(settings: Path) -> int:
 def _with_faults(rank: int) -> None:
     fault, who, when = os.environ.get("FAULT", "none:0:0").split(":")
     ours = rank == int(who) or who == "-1"
+    _count_passes(rank, int(when) if ours and fault == "encode" else -1)
     plain, validate = Trainer._micro_batches, Validator.run
     taken: list[int] = []
 
     def micro_batches(self: Trainer, numbers: torch.Tensor) -> list[MicroBatch]:
         if ours and self.step == int(when):
             if fault == "kill":
-                sys.stderr.write(f"killed at {time.time()}\n")
-                sys.stderr.flush()
-                os.kill(os.getpid(), signal.SIGKILL)
+                _die()
             if fault == "stop":
                 self.stop.note(signal.SIGTERM)
         batches = plain(self, numbers)
@@ -71,6 +78,34 @@ def _with_faults(rank: int) -> None:
 
     Trainer._micro_batches = micro_batches
     Validator.run = run
+
+
+def _die() -> None:
+    sys.stderr.write(f"killed at {time.time()}\n")
+    sys.stderr.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _count_passes(rank: int, last: int) -> None:
+    """Note the passes of frozen encoders, and die instead of one more than `last`."""
+    frozen_features._BATCH = int(os.environ.get("BATCH", frozen_features._BATCH))
+    plain = FrozenFront.runner
+    passes: list[int] = []
+
+    def runner(front: FrozenFront) -> tuple[Front, str]:
+        compute, slow = plain(front)
+
+        def run(pixels: NDArray[np.float32]) -> NDArray[Any]:
+            if len(passes) == last:
+                _die()
+            passes.append(len(pixels))
+            if "PASSES" in os.environ:
+                Path(os.environ["PASSES"], f"{rank}.json").write_text(json.dumps(passes))
+            return compute(pixels)
+
+        return run, slow
+
+    FrozenFront.runner = runner
 
 
 if __name__ == "__main__":
