@@ -11,7 +11,6 @@ import gzip
 import hashlib
 import itertools
 from array import array
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +29,9 @@ _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 _AT_ONCE = 100_000  # phrases; limits memory
 _TRAILER = 8  # bytes at the end of a gzip file: checksum and size of its content
 
+_PREFIX = 24  # bits of a hash that are looked up first
+_SHIFT = np.uint64(64 - _PREFIX)
+
 Hashes = npt.NDArray[np.uint64]
 
 
@@ -41,6 +43,15 @@ class Paraphrases:
         self._hashes = data[2 : 2 + phrases]
         self._offsets = data[2 + phrases : 3 + 2 * phrases]
         self._targets = data[3 + 2 * phrases :].view(np.uint32)[:pairs]
+        # Whether some phrase's hash begins with these bits: most phrases of a text are not in
+        # the table, and this tells of nine in ten of them.
+        self._begins = np.zeros(1 << _PREFIX, bool)
+        self._begins[self._hashes >> _SHIFT] = True
+        self._known = np.zeros(phrases, bool)
+
+    def may_have(self, hashes: Hashes) -> npt.NDArray[np.bool_]:
+        """Whether each phrase, given by its hash, may be in the table."""
+        return self._begins[hashes >> _SHIFT]
 
     def find(self, hashes: Hashes) -> Integers:
         """Return the number of each phrase in the table, given by its hash, or -1."""
@@ -48,29 +59,26 @@ class Paraphrases:
         places[places == len(self._hashes)] = 0
         return np.where(self._hashes[places] == hashes, places, -1).astype(np.int64)
 
-    def among(self, numbers: Integers) -> dict[int, list[int]]:
-        """Return phrase → its paraphrases, in the table's order; all of them from `numbers`."""
-        known = np.zeros(len(self._hashes), bool)
-        known[numbers] = True
+    def among(self, numbers: Integers) -> tuple[Integers, Integers]:
+        """Return the pairs of a phrase and its paraphrase of which both are among `numbers`.
+
+        They are in the order of `numbers`, and those of a phrase in the table's order.
+        """
         start = self._offsets[numbers].astype(np.int64)
         size = self._offsets[numbers + 1].astype(np.int64) - start
         source = np.repeat(numbers, size)
         place = np.repeat(start - np.cumsum(size) + size, size) + np.arange(size.sum())
-        target = self._targets[place]
-        kept = known[target]
-        found: dict[int, list[int]] = {}
-        for phrase, other in zip(source[kept].tolist(), target[kept].tolist(), strict=True):
-            found.setdefault(phrase, []).append(other)
-        return found
+        target = self._targets[place].astype(np.int64)
+        self._known[numbers] = True
+        kept = self._known[target]
+        self._known[numbers] = False
+        return source[kept], target[kept]
 
 
-def word_hashes(words: Sequence[str]) -> Hashes:
-    """Return the hash of each word."""
-    digests = (
-        hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        for word in words
-    )
-    return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
+def word_hash(word: str) -> int:
+    """Return the hash of a word: 64 bits."""
+    digest = hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little")
 
 
 def phrase_hashes(words: Hashes) -> list[Hashes]:
@@ -149,7 +157,7 @@ def _make(source: Path, path: Path) -> None:
 def _hashes_of(phrases: list[list[str]]) -> Hashes:
     """Return the hash of each phrase."""
     words = {word: number for number, word in enumerate({w for line in phrases for w in line})}
-    of_word = word_hashes(list(words))
+    of_word = np.array([word_hash(word) for word in words], np.uint64)
     sizes = np.array([len(line) for line in phrases])
     text = of_word[[words[word] for line in phrases for word in line]]
     start = np.cumsum(sizes) - sizes
