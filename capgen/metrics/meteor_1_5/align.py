@@ -103,27 +103,25 @@ def _search(
     are the words between looked at.
     """
     choices = choices_of(options, contested, BEAM)
-    joints = {
-        start + match.size: match.caption_start + match.caption_size
-        for start, match in fixed.items()
-    }
+    joints = {start + match[0]: match[1] + match[2] for start, match in fixed.items()}
     states: list[_State] = [(0, 0, joints.get(contested[0], -1), 0, None)]
-    for number, word in enumerate(contested):
-        keys = _branched(states, word, choices, number)
+    for number, word in enumerate(contested, start=1):
+        keys = _branched(states, word, choices, number - 1)
         keys.sort()
         del keys[BEAM:]
-        del keys[bisect_left(keys, choices.bound(keys[0], number + 1)) :]
+        del keys[bisect_left(keys, choices.bound(keys[0], number)) :]
         states = _chosen(states, keys, word, choices, options[word])
-        following = contested[number + 1] if number + 1 < len(contested) else len(options)
+        following = contested[number] if number < len(contested) else len(options)
         for between in range(word + 1, following):
             match = fixed.get(between)
-            states = _ended(states, between, choices.chunk, match)
-            if match or all(state[3] <= between for state in states):
-                end = joints.get(following, -1)
-                states = [(rank, used, end, 0, link) for rank, used, _, _, link in states]
+            if match or not choices.has_runs or all(state[3] <= between for state in states):
+                place, end = match[1] if match else -1, joints.get(following, -1)
+                states = _converged(states, choices.chunk, place, end)
                 break
+            states = _ended(states, between, choices.chunk)
     # The last chunks end only now; those that are behind by it stay behind where they are equal.
-    best = min(states, key=lambda state: state[0] + choices.chunk * (state[2] != -1))
+    chunk = choices.chunk
+    best = min(states, key=lambda state: state[0] if state[2] == -1 else state[0] + chunk)
     found, link = [], best[4]
     while link is not None:
         link, start, match = link
@@ -180,15 +178,31 @@ def _chosen(
     return found
 
 
-def _ended(states: list[_State], word: int, chunk: int, match: Match | None) -> list[_State]:
-    """Return states after a word with a fixed match, or with none: there, open chunks end."""
-    found: list[_State] = []
-    place = match.caption_start if match else -1
-    for state in states:
-        rank, used, last, after, link = state
-        if last in (-1, place) or (word < after and not match):
-            found.append(state)
-        else:
-            found.append((rank + chunk, used, -1, 0, link))
+def _converged(states: list[_State], chunk: int, place: int, end: int) -> list[_State]:
+    """Return states, none inside a match, after a word that is not contested, and more such words.
+
+    Args:
+        states: The states.
+        chunk: What a chunk adds to a rank.
+        place: Where the first word's fixed match begins in the caption; -1 without one.
+        end: Where the fixed match of the last word ends there; -1 without one.
+    """
+    found: list[_State] = [
+        (rank if last == -1 or last == place else rank + chunk, used, end, 0, link)
+        for rank, used, last, _, link in states
+    ]
+    if len(found) > 1:
+        found.sort(key=_rank)
+    return found
+
+
+def _ended(states: list[_State], word: int, chunk: int) -> list[_State]:
+    """Return states after a word without a match: chunks end, but for those inside a match."""
+    found: list[_State] = [
+        state
+        if state[2] == -1 or word < state[3]
+        else (state[0] + chunk, state[1], -1, 0, state[4])
+        for state in states
+    ]
     found.sort(key=_rank)
     return found

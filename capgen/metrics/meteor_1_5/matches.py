@@ -47,7 +47,10 @@ class Sentence:
             far as they were asked for.
     """
 
-    __slots__ = ("functions", "near", "options", "phrases", "places", "spans", "targets", "words")
+    __slots__ = (
+        *("functions", "near", "options", "phrases", "places", "sources", "spans", "targets"),
+        "words",
+    )
 
     def __init__(self, words: list[int], functions: int) -> None:
         self.words = words
@@ -61,6 +64,7 @@ class Sentence:
         # Phrases with first word and size, by first word, then size.
         self.spans: list[tuple[int, int, int]] = []
         self.phrases = self.targets = _NONE
+        self.sources: list[tuple[int, int, list[int]]] | None = None
         self.near: set[int] | None = None
         self.options: dict[int, list[Match]] = {}
 
@@ -126,14 +130,24 @@ class Sentences:
 
     def _paraphrases(self, one: Sentence, two: Sentence) -> list[tuple[int, int, int, int]]:
         """Return where phrases of `one` stand, and their paraphrases in `two`."""
-        places: dict[int, list[tuple[int, int]]] = {}
+        if one.sources is None:
+            others = self._others
+            one.sources = [
+                (start, size, others[phrase])
+                for start, size, phrase in one.spans
+                if phrase in others
+            ]
+        targets = two.phrases & one.targets
+        places: dict[int, list[tuple[int, int]]] = {target: [] for target in targets}
         for start, size, phrase in two.spans:
-            places.setdefault(phrase, []).append((start, size))
+            if phrase in targets:
+                places[phrase].append((start, size))
         return [
             (start, size, *place)
-            for start, size, phrase in one.spans
-            for other in self._others.get(phrase, ())
-            if other in places
+            for start, size, others in one.sources
+            if not targets.isdisjoint(others)
+            for other in others
+            if other in targets
             for place in places[other]
         ]
 
