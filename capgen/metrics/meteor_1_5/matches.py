@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -10,8 +11,6 @@ import numpy as np
 from capgen.metrics.corpus import Integers
 from capgen.metrics.meteor_1_5.paraphrases import Paraphrases, phrase_hashes
 from capgen.metrics.meteor_1_5.words import PARAPHRASE, Vocabulary
-
-_NONE: set[int] = set()
 
 
 class Match(NamedTuple):
@@ -32,41 +31,33 @@ class Match(NamedTuple):
     matcher: int
 
 
+@dataclass(slots=True, eq=False)
 class Sentence:
     """A sentence, looked up.
 
     Attributes:
         words: The number of each word.
-        places: Word → where it stands.
         functions: Number of function words.
-        phrases: Its phrases of the table, if the paraphrases of some sentence are among them or
-            they have some there.
+        places: Word → where it stands.
+        phrases: Its phrases of the table that are paraphrases of phrases of some sentence, or
+            have some there.
+        spans: These phrases, after first word and size; by first word, then size.
         targets: Their paraphrases among the sentences.
-        near: Words that may be aligned with one of these, once it was asked for.
-        options: Word → the matches of that word in another sentence with words of this one, as
-            far as they were asked for.
+        sources: Phrases with such paraphrases: first word, size, paraphrases. None until asked
+            for, as what follows.
+        near: Words that may be aligned with one of these.
+        options: Word → its matches with words of this sentence.
     """
 
-    __slots__ = (
-        *("functions", "near", "options", "phrases", "places", "sources", "spans", "targets"),
-        "words",
-    )
-
-    def __init__(self, words: list[int], functions: int) -> None:
-        self.words = words
-        self.functions = functions
-        self.places: dict[int, list[int]] = {}
-        for place, word in enumerate(words):
-            if word in self.places:
-                self.places[word].append(place)
-            else:
-                self.places[word] = [place]
-        # Phrases with first word and size, by first word, then size.
-        self.spans: list[tuple[int, int, int]] = []
-        self.phrases = self.targets = _NONE
-        self.sources: list[tuple[int, int, list[int]]] | None = None
-        self.near: set[int] | None = None
-        self.options: dict[int, list[Match]] = {}
+    words: list[int]
+    functions: int
+    places: dict[int, list[int]]
+    phrases: Set[int] = frozenset()
+    spans: Sequence[tuple[int, int, int]] = ()
+    targets: Set[int] = frozenset()
+    sources: list[tuple[int, int, list[int]]] | None = None
+    near: set[int] | None = None
+    options: dict[int, list[Match]] = field(default_factory=dict)
 
 
 class Sentences:
@@ -90,7 +81,14 @@ class Sentences:
         is_function = vocabulary.is_function
         for line in tokens:
             words = vocabulary.numbers(line)
-            self.all.append(Sentence(words, sum([is_function[word] for word in words])))
+            places: dict[int, list[int]] = {}
+            for place, word in enumerate(words):
+                if word in places:
+                    places[word].append(place)
+                else:
+                    places[word] = [place]
+            functions = sum([is_function[word] for word in words])
+            self.all.append(Sentence(words, functions, places))
         if any(tokens):
             self._add_phrases(paraphrases)
 

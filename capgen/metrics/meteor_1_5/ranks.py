@@ -91,7 +91,6 @@ def choices_of(options: Sequence[Sequence[Match]], contested: Sequence[int], bea
                 words = ((1 << length) - 1) << place
                 has_runs = has_runs or size > 1
             row.append((choice - gain * cover, words, abs(word - place) * unit, place))
-
             if gain > most:
                 most = gain
             if gain > taken and word >= free and not used & words:

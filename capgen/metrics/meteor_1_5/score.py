@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from capgen.metrics.meteor_1_5.statistics import CHUNKS, COUNTS, scores
 from capgen.metrics.meteor_1_5.words import Vocabulary
 
 _BAR = "|||"
-_LINES = re.compile("[\n\r]")
 # Captions looked up together; limits memory, and what each phrase is compared with.
 _AT_ONCE = 250
 
@@ -75,8 +73,8 @@ class _Scorer:
         numbers: dict[str, int] = {}
         pairs = []
         for caption, group in zip(captions, references, strict=True):
-            caption = _LINES.sub(" ", caption).replace(_BAR, "").replace("  ", " ")
-            texts = [text for line in group for text in _LINES.sub(" ", line).split(_BAR)]
+            caption = _one_line(caption).replace(_BAR, "").replace("  ", " ")
+            texts = [text for line in group for text in _one_line(line).split(_BAR)]
             number = numbers.setdefault(caption, len(numbers))
             pairs.append((number, [numbers.setdefault(text, len(numbers)) for text in texts]))
         tokens = [self.normalizer.tokens(text) for text in numbers]
@@ -93,6 +91,10 @@ class _Scorer:
                 rows.append(_counts(caption_words, reference, options, is_function))
         counts = np.array(rows, np.int64)
         return counts[_best(scores(counts), first)]
+
+
+def _one_line(text: str) -> str:
+    return text.replace("\n", " ").replace("\r", " ")
 
 
 def _best(values: Floats, first: list[int]) -> list[int]:

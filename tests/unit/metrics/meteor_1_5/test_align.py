@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from capgen.metrics.meteor_1_5.align import align
 from capgen.metrics.meteor_1_5.matches import Match
 from capgen.metrics.meteor_1_5.words import EXACT, PARAPHRASE, STEM, SYNONYM
+from tests.unit.metrics.meteor_1_5.plain_search import plain_search
 
 
 def equal_words(caption: list[str], reference: list[str]) -> list[list[Match]]:
@@ -71,3 +74,28 @@ def test_the_beam_is_narrow() -> None:
     alignment = align(equal_words(words, words), 60)
     assert len(alignment.matches) == 60
     assert alignment.chunks == 1
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_shortcuts_change_nothing(seed: int) -> None:
+    """Few and many words, in which the beam holds all alignments and in which it does not."""
+    chance = random.Random(seed)
+    for _ in range(50):
+        options, size = random_options(chance)
+        assert align(options, size).matches == plain_search(options)
+
+
+def random_options(chance: random.Random) -> tuple[list[list[Match]], int]:
+    """Return matches of random sentences of few words, and of random phrases."""
+    kinds = "abcdefgh"[: chance.randint(2, 8)]
+    caption = chance.choices(kinds, k=chance.randint(1, 12))
+    options = equal_words(caption, chance.choices(kinds, k=chance.randint(1, 12)))
+    for matcher in (STEM, SYNONYM):
+        for start in chance.sample(range(len(options)), k=chance.randint(0, 1)):
+            options[start].append(Match(1, chance.randrange(len(caption)), 1, matcher))
+    for _ in range(chance.choice([0, 0, 1, 4])):
+        start, place = chance.randrange(len(options)), chance.randrange(len(caption))
+        size = chance.randint(1, min(3, len(options) - start))
+        length = chance.randint(1, min(3, len(caption) - place))
+        options[start].append(Match(size, place, length, PARAPHRASE))
+    return options, len(caption)
