@@ -102,10 +102,7 @@ def open_paraphrases() -> Paraphrases:
         StorageError: The cache cannot be written.
     """
     source = paraphrase_file()
-    with source.open("rb") as file:
-        file.seek(-_TRAILER, 2)
-        checksum = file.read().hex()
-    path = cache_dir() / f"meteor-paraphrases-{_VERSION}-{checksum}.npy"
+    path = _cached(source)
     if not path.is_file():
         lock = Lock(path.with_suffix(".lock"), "unpacking METEOR's paraphrases")
         for _ in lock.wait():
@@ -115,6 +112,24 @@ def open_paraphrases() -> Paraphrases:
                 _make(source, path)
     with storage_errors(path):
         return Paraphrases(np.load(path, mmap_mode="r"))
+
+
+def are_unpacked() -> bool:
+    """Whether the table is in the cache; if not, opening it takes a while.
+
+    Raises:
+        MissingDependencyError: pycocoevalcap is not installed.
+        MetricError: It is there without its table.
+    """
+    return _cached(paraphrase_file()).is_file()
+
+
+def _cached(source: Path) -> Path:
+    """Return the path of a table in the cache."""
+    with source.open("rb") as file:
+        file.seek(-_TRAILER, 2)
+        checksum = file.read().hex()
+    return cache_dir() / f"meteor-paraphrases-{_VERSION}-{checksum}.npy"
 
 
 def _make(source: Path, path: Path) -> None:
