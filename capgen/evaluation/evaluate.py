@@ -24,7 +24,7 @@ from capgen.evaluation.result import Evaluation
 from capgen.evaluation.systems import System, as_system
 from capgen.metrics.bootstrap import Interval, confidence_intervals
 from capgen.metrics.cider import DocumentFrequencies
-from capgen.metrics.score import ScoreReport, check_metrics, score_captions
+from capgen.metrics.score import ScoreReport, check_metrics, first_use_note, score_captions
 from capgen.records import Caption, CaptionFailure
 
 Data = EvaluationSet | Dataset | str | os.PathLike[str]
@@ -95,7 +95,7 @@ def evaluation_events(
         yield ImageCaptioned(image_id=image_id, caption=captions[image_id], done=done, total=total)
     if not captions:
         raise MetricError(f"None of the {total} images could be captioned, so none can be scored")
-    yield ScoringStarted(images=len(captions))
+    yield ScoringStarted(images=len(captions), note=first_use_note(config.metric_names))
     scores, intervals = scored(captions, eval_set, config, document_frequencies)
     evaluation = Evaluation(
         system=system.describe(),

@@ -26,6 +26,7 @@ from capgen.metrics.cider import DocumentFrequencies
 from capgen.metrics.corpus import Corpus, Floats, Integers
 from capgen.metrics.language import LanguageStatistics, language_statistics
 from capgen.metrics.meteor_1_5 import resources
+from capgen.metrics.meteor_1_5.paraphrases import are_unpacked
 from capgen.metrics.meteor_1_5.statistics import scores as meteor_scores
 from capgen.metrics.meteor_1_5.statistics import summable
 from capgen.metrics.ptb.tokenizer import TOKENIZER, TOKENIZER_VERSION
@@ -180,6 +181,13 @@ def check_metrics(metrics: Collection[str]) -> None:
         resources.folder()
     if "spice" in metrics:
         official.check_present(official.SPICE_NAME)
+
+
+def first_use_note(metrics: Collection[str]) -> str | None:
+    """Return what to tell a user who must wait because a metric is used for the first time."""
+    if "meteor_1_5" in metrics and not are_unpacked():
+        return f"First use of {resources.NAME}: unpacking its paraphrases, some 15 seconds"
+    return None
 
 
 def unique_captions(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from capgen.evaluation.events import (
     EvaluationFinished,
     ImageCaptioned,
     ImageFailed,
+    ScoringStarted,
 )
 from capgen.evaluation.result import Evaluation
 from capgen.images.decoders import printable
@@ -33,6 +34,8 @@ def follow(
                 advance()
             if isinstance(event, ImageFailed):
                 console.error(event.failure.message, event.failure.hint)
+            if isinstance(event, ScoringStarted) and event.note:
+                console.note(event.note)
             if isinstance(event, EvaluationFinished):
                 evaluation = event.evaluation
     for note in (*evaluation.system.get("notes", ()), *evaluation.notes):

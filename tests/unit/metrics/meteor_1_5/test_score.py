@@ -102,7 +102,9 @@ def test_many_captions_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_cache_is_made_once(table: Path, tmp_path: Path) -> None:
+    assert not paraphrases.are_unpacked()
     first = counts("x before y", "x in front of y")
+    assert paraphrases.are_unpacked()
     (cached,) = (tmp_path / "home" / "cache").glob("*.npy")
     before = cached.stat().st_mtime_ns
     table.write_bytes(b"\0" * 100 + table.read_bytes()[-8:])
