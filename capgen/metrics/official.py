@@ -1,74 +1,185 @@
-"""METEOR 1.5 and SPICE, computed by the official programs through pycocoevalcap and Java.
+"""METEOR 1.5 and SPICE, computed by the official programs of pycocoevalcap in Java.
 
 They are optional: `pip install 'capgen[coco]'` and a Java runtime. METEOR 1.5 differs from the
 METEOR of `capgen.metrics.meteor`, so it is reported under a different name.
 
-On its first run SPICE downloads models of Stanford CoreNLP, and it needs about 8 GB of memory;
-this is not tested, because the tests run offline.
+The programs are started as pycocoevalcap starts them, within limits (`capgen.metrics.java`).
+METEOR 1.5 is given up to 2 GB of memory, SPICE up to 8 GB. SPICE parses captions with models of
+Stanford CoreNLP, which have to be there: nothing is downloaded here. Its cache is not used, since
+a killed program may leave it locked.
 """
 
 from __future__ import annotations
 
-import shutil
-import subprocess
+import json
+import math
 import sys
-from contextlib import redirect_stdout
+import tempfile
+from collections.abc import Sequence
 from importlib.util import find_spec
-from zipfile import BadZipFile
+from pathlib import Path
 
 import numpy as np
 
+from capgen.config.evaluation import JavaLimits
 from capgen.errors import MetricError, MissingDependencyError
+from capgen.json_files import parse_json
 from capgen.metrics.corpus import Corpus, Floats
+from capgen.metrics.java import JavaProgram, check_java, java_version
+from capgen.paths import storage_errors
 
 METEOR_NAME = "METEOR-1.5"
 SPICE_NAME = "SPICE"
 
-
-def meteor_1_5(corpus: Corpus) -> tuple[float, Floats]:
-    """Return the METEOR 1.5 score of the corpus, from summed statistics, and of its images."""
-    check_present(METEOR_NAME)
-    from pycocoevalcap.meteor.meteor import Meteor
-
-    references, predictions = _as_coco(corpus)
-    try:
-        whole, images = Meteor().compute_score(references, predictions)
-    except (OSError, ValueError) as error:
-        raise MetricError(f"The official METEOR 1.5 failed: {error}") from error
-    return float(whole), np.array(images, np.float64)
+# Heap memory of each program in GB, as pycocoevalcap sets it.
+_GIGABYTES = {METEOR_NAME: 2, SPICE_NAME: 8}
+# SPICE writes its result with the JavaScript of Java, which Java 15 no longer has; it was
+# compiled for Java 8.
+_SPICE_JAVA = range(8, 15)
+_CORENLP = "stanford-corenlp-3.6.0"
 
 
-def spice(corpus: Corpus) -> tuple[float, Floats]:
-    """Return the SPICE score of the corpus and of its images: NaN if nothing is comparable."""
-    check_present(SPICE_NAME)
-    from pycocoevalcap.spice.spice import Spice
+def meteor_1_5(corpus: Corpus, limits: JavaLimits | None = None) -> tuple[float, Floats]:
+    """Return the METEOR 1.5 score of the corpus, from summed statistics, and of its images.
 
-    references, predictions = _as_coco(corpus)
-    try:
-        # It writes download progress to standard output.
-        with redirect_stdout(sys.stderr):
-            whole, images = Spice().compute_score(references, predictions)
-    except (OSError, ValueError, BadZipFile, subprocess.CalledProcessError) as error:
-        raise MetricError(
-            f"The official SPICE failed: {error}",
-            hint="Its first run downloads models, and it needs 8 GB of memory.",
-        ) from error
-    # SPICE sorts the images by key.
-    return float(whole), np.array([image["All"]["f"] for image in images], np.float64)
+    Args:
+        corpus: The captions.
+        limits: How long the program may take.
+
+    Raises:
+        MetricError: The program cannot run, fails, or takes longer than its limits.
+        MissingDependencyError: pycocoevalcap is not installed.
+    """
+    limits = limits or JavaLimits()
+    check_present(METEOR_NAME, limits)
+    references = corpus.by_image(corpus.reference_tokens)
+    asked = [
+        # A caption cannot hold the protocol's separator.
+        " ||| ".join(("SCORE", *texts, caption.replace("|||", "").replace("  ", " ")))
+        for caption, texts in zip(corpus.prediction_tokens, references, strict=True)
+    ]
+    arguments = ("-jar", "meteor-1.5.jar", "-", "-", "-stdio", "-l", "en", "-norm")
+    with JavaProgram(
+        METEOR_NAME,
+        arguments,
+        gigabytes=_GIGABYTES[METEOR_NAME],
+        folder=_package() / "meteor",
+        limits=limits,
+    ) as program:
+        statistics = []
+        for line in program.ask(asked, len(asked)):
+            _numbers(program, line.split(), line)
+            statistics.append(line)
+        evaluated = " ||| ".join(("EVAL", *statistics))
+        # The score of each image, then that of all.
+        scores = [
+            _numbers(program, [line], line)[0] for line in program.ask([evaluated], len(asked) + 1)
+        ]
+    return scores[-1], np.array(scores[:-1], np.float64)
 
 
-def _as_coco(corpus: Corpus) -> tuple[dict[int, list[str]], dict[int, list[str]]]:
-    """Return tokenized references and predictions by image number."""
-    references = dict(enumerate(map(list, corpus.by_image(corpus.reference_tokens))))
-    return references, {number: [line] for number, line in enumerate(corpus.prediction_tokens)}
+def spice(corpus: Corpus, limits: JavaLimits | None = None) -> tuple[float, Floats]:
+    """Return the SPICE score of the corpus and of its images: NaN if nothing is comparable.
 
+    Args:
+        corpus: The captions.
+        limits: How long the program may take.
 
-def check_present(name: str) -> None:
-    """Check that pycocoevalcap and Java are installed, for the official program `name`."""
-    if find_spec("pycocoevalcap") is None:
-        raise MissingDependencyError("pycocoevalcap", extra="coco", purpose=f"Official {name}")
-    if shutil.which("java") is None:
-        raise MetricError(
-            f"Official {name} needs Java, but there is no java on the PATH",
-            hint="Install a Java runtime, or leave this metric out.",
+    Raises:
+        MetricError: The program cannot run, fails, or takes longer than its limits.
+        MissingDependencyError: pycocoevalcap is not installed.
+    """
+    limits = limits or JavaLimits()
+    version = check_present(SPICE_NAME, limits)
+    references = corpus.by_image(corpus.reference_tokens)
+    asked = [
+        {"image_id": number, "test": caption, "refs": list(texts)}
+        for number, (caption, texts) in enumerate(
+            zip(corpus.prediction_tokens, references, strict=True)
         )
+    ]
+    where = Path(tempfile.gettempdir())
+    with storage_errors(where), tempfile.TemporaryDirectory(prefix="capgen-spice-") as name:
+        question, answer = Path(name, "captions.json"), Path(name, "scores.json")
+        # ASCII: SPICE reads files in the system's encoding.
+        question.write_text(json.dumps(asked), encoding="ascii")
+        arguments = ("-jar", "spice-1.0.jar", str(question), "-out", str(answer), "-silent")
+        with JavaProgram(
+            SPICE_NAME,
+            arguments
+            if version < 9
+            else ("--add-opens=java.base/java.lang=ALL-UNNAMED", *arguments),
+            gigabytes=_GIGABYTES[SPICE_NAME],
+            folder=_package() / "spice",
+            limits=limits,
+        ) as program:
+            program.finish()
+            try:
+                found = parse_json(answer.read_text("utf-8"), answer, fault=MetricError)
+                scores = {item["image_id"]: item["scores"]["All"]["f"] for item in found}
+                images = np.array([_number(scores[number]) for number in range(len(asked))])
+            except (MetricError, OSError, ValueError, LookupError, TypeError) as error:
+                raise program.failure("wrote no scores, or not those of these images") from error
+    return float(np.mean(images)), images
+
+
+def check_present(name: str, limits: JavaLimits | None = None) -> int:
+    """Check that an official program can start, and return the version of Java.
+
+    Args:
+        name: `METEOR_NAME` or `SPICE_NAME`.
+        limits: How long Java may take to start.
+
+    Raises:
+        MetricError: There is no Java, it does not start in time, or its version is of no use; or
+            the models that SPICE needs are missing.
+        MissingDependencyError: pycocoevalcap is not installed.
+    """
+    if find_spec("pycocoevalcap") is None:
+        raise MissingDependencyError("pycocoevalcap", extra="coco", purpose=f"The official {name}")
+    check_java(name)
+    if name == SPICE_NAME:
+        _check_corenlp(_package() / "spice" / "lib")
+    version = java_version(name, _GIGABYTES[name], limits or JavaLimits())
+    if name == SPICE_NAME and version not in _SPICE_JAVA:
+        raise MetricError(
+            f"The official SPICE needs Java {_SPICE_JAVA[0]} to {_SPICE_JAVA[-1]}, and this is "
+            f"Java {version}",
+            hint="Put another Java first on the PATH, or leave SPICE out.",
+        )
+    return version
+
+
+def _check_corenlp(folder: Path) -> None:
+    """Check that the models are there that pycocoevalcap downloads on SPICE's first use."""
+    files = [folder / f"{_CORENLP}.jar", folder / f"{_CORENLP}-models.jar"]
+    missing = [file.name for file in files if not file.is_file()]
+    if missing:
+        command = f'{sys.executable} -c "from pycocoevalcap.spice.spice import Spice; Spice()"'
+        raise MetricError(
+            f"The official SPICE needs Stanford CoreNLP, and {' and '.join(missing)} "
+            f"{'is' if len(missing) == 1 else 'are'} not in {folder}",
+            hint=f"With internet, this downloads them (400 MB): {command}. Or copy them there.",
+        )
+
+
+def _package() -> Path:
+    spec = find_spec("pycocoevalcap")
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingDependencyError("pycocoevalcap", extra="coco", purpose="An official program")
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def _numbers(program: JavaProgram, words: Sequence[str], line: str) -> list[float]:
+    try:
+        numbers = [float(word) for word in words]
+    except ValueError:
+        numbers = []
+    if not numbers:
+        raise program.failure(f"answered with something else than numbers, {line[:60]!r}")
+    return numbers
+
+
+def _number(value: object) -> float:
+    """Return a score, NaN where SPICE has none."""
+    return float(value) if isinstance(value, int | float) else math.nan

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -148,43 +147,3 @@ def test_official_programs_that_are_not_there(metric: str, monkeypatch: pytest.M
     with pytest.raises(MissingDependencyError, match="pycocoevalcap") as caught:
         score_captions({"a": "x"}, {"a": ["x"]}, metrics=[metric])
     assert "capgen[coco]" in caught.value.hint
-
-
-@pytest.mark.parametrize(
-    ("name", "metric", "answer"),
-    [
-        ("meteor.meteor.Meteor", "meteor_1_5", lambda refs, res: (0.5, [0.25] * len(res))),
-        (
-            "spice.spice.Spice",
-            "spice",
-            lambda refs, res: (0.5, [{"All": {"f": float("nan")}}] * len(res)),
-        ),
-    ],
-)
-def test_official_programs(
-    name: str, metric: str, answer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("pycocoevalcap.meteor.meteor")
-
-    class Program:
-        def compute_score(self, references: Any, predictions: Any) -> Any:
-            assert references == {0: ["x y", "z"], 1: ["x"]}
-            assert predictions == {0: ["x"], 1: ["yes"]}
-            return answer(references, predictions)
-
-    class Broken:
-        def __init__(self) -> None:
-            raise OSError("no memory")
-
-    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/java")
-    monkeypatch.setattr(f"pycocoevalcap.{name}", Program)
-    captions = {"a": "X", "b": "yes."}, {"a": ["x, y", "z"], "b": ["x"]}
-    report = score_captions(*captions, metrics=[metric])
-    (reported,) = report.corpus
-    assert reported in ("METEOR-1.5", "SPICE")
-    assert report.corpus[reported] == 0.5
-    expected = {"meteor_1_5": 0.25, "spice": None}[metric]
-    assert [image[reported] for image in report.to_dict()["images"]] == [expected] * 2
-    monkeypatch.setattr(f"pycocoevalcap.{name}", Broken)
-    with pytest.raises(MetricError, match="no memory"):
-        score_captions(*captions, metrics=[metric])
