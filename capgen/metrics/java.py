@@ -21,7 +21,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, Self
 
-from capgen.available_memory import available_memory
 from capgen.config.evaluation import JavaLimits
 from capgen.errors import MetricError
 
@@ -147,7 +146,7 @@ class JavaProgram:
         return max(0.0, self._begun + limit - time.monotonic())
 
     def _too_slow(self, *, started: bool) -> MetricError:
-        if started:
+        if started or self._limits.timeout <= self._limits.start:
             limit, what, flag = self._limits.timeout, "has not finished", "--java-timeout"
         else:
             limit, what, flag = self._limits.start, "has not started", "--java-start"
@@ -157,9 +156,7 @@ class JavaProgram:
         )
 
     def _memory(self) -> str:
-        free = available_memory()
-        here = "" if free is None else f"; {free / 1e9:.1f} GB are free here"
-        return f"It may take {self._gigabytes} GB of memory (-Xmx{self._gigabytes}G){here}."
+        return f"It may take {self._gigabytes} GB of memory (-Xmx{self._gigabytes}G)."
 
     def _write(self, lines: Sequence[str]) -> None:
         assert self._process.stdin is not None
@@ -199,7 +196,7 @@ def java_version(name: str, gigabytes: int, limits: JavaLimits) -> int:
     Raises:
         MetricError: There is no Java, it does not start in time, or does not tell its version.
     """
-    limits = JavaLimits(start=limits.start, timeout=limits.start)
+    limits = JavaLimits(start=limits.start, timeout=limits.start + 1)
     arguments, folder = ["-version"], Path.cwd()
     with JavaProgram(name, arguments, gigabytes=gigabytes, folder=folder, limits=limits) as java:
         text = "\n".join(java.finish())

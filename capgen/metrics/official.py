@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 import tempfile
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -155,11 +154,12 @@ def _check_corenlp(folder: Path) -> None:
     files = [folder / f"{_CORENLP}.jar", folder / f"{_CORENLP}-models.jar"]
     missing = [file.name for file in files if not file.is_file()]
     if missing:
-        command = f'{sys.executable} -c "from pycocoevalcap.spice.spice import Spice; Spice()"'
+        # No folders: the message gets into reports.
         raise MetricError(
-            f"The official SPICE needs Stanford CoreNLP, and {' and '.join(missing)} "
-            f"{'is' if len(missing) == 1 else 'are'} not in {folder}",
-            hint=f"With internet, this downloads them (400 MB): {command}. Or copy them there.",
+            f"The official SPICE needs Stanford CoreNLP: {' and '.join(missing)} "
+            f"{'is' if len(missing) == 1 else 'are'} missing in pycocoevalcap's folder spice/lib",
+            hint="With internet, this downloads them (400 MB): "
+            'python -c "from pycocoevalcap.spice.spice import Spice; Spice()".',
         )
 
 

@@ -131,7 +131,7 @@ class ScoreReport:
             self,
             left_out={**reasons, **self.left_out},
             failed=(*reasons, *self.failed),
-            notes=(*self.notes, *_left_out_notes(reasons)),
+            notes=(*self.notes, *left_out_notes(reasons)),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -210,7 +210,7 @@ def score_captions(
         notes=(
             *_notes(corpus, computed, document_frequencies),
             *language_notes(computed, language, texts, chosen),
-            *_left_out_notes(left_out),
+            *left_out_notes(left_out),
         ),
         stamp=Stamp(
             tokenizer=chosen.name,
@@ -229,7 +229,8 @@ def score_captions(
     )
 
 
-def _left_out_notes(reasons: Mapping[str, str]) -> list[str]:
+def left_out_notes(reasons: Mapping[str, str]) -> list[str]:
+    """Return the notes on metrics that are left out, given the reason of each."""
     return [f"{name} is left out: {reason}" for name, reason in reasons.items()]
 
 

@@ -48,7 +48,8 @@ def _scores(evaluations: Sequence[Evaluation]) -> Table:
 def _score(evaluation: Evaluation, metric: str) -> str:
     interval = evaluation.intervals.get(metric)
     ends = "" if interval is None else f" ({interval.low:.3f} to {interval.high:.3f})"
-    return f"{evaluation.scores.corpus[metric]:.4f}{ends}"
+    value = evaluation.scores.corpus.get(metric)
+    return "" if value is None else f"{value:.4f}{ends}"
 
 
 def _facts(comparison: ModelComparison) -> Table:

@@ -200,15 +200,16 @@ def _until_finished(events: Iterable[Any]) -> Iterable[Any]:
 
 
 def show_comparison(console: Console, comparison: ModelComparison) -> None:
-    from capgen.cli.eval.view import show
+    from capgen.cli.eval.view import show, where
 
+    console.data(where(comparison.evaluations[0]))
     table = plain_table("", *(entry.name for entry in comparison.entries))
     for metric in comparison.evaluations[0].scores.corpus:
         cells = []
         for evaluation in comparison.evaluations:
-            interval = evaluation.intervals.get(metric)
+            value, interval = evaluation.scores.corpus.get(metric), evaluation.intervals.get(metric)
             ends = "" if interval is None else f" ({interval.low:.3f}..{interval.high:.3f})"
-            cells.append(f"{evaluation.scores.corpus[metric]:.4f}{ends}")
+            cells.append("" if value is None else f"{value:.4f}{ends}")
         add_row(table, metric, *cells)
     add_row(table, "parameters", *(_millions(entry.parameters) for entry in comparison.entries))
     add_row(table, "stored as", *(entry.precision for entry in comparison.entries))
