@@ -181,7 +181,8 @@ def verify(
         metrics=",".join(metrics),
         # Reports from before there were several have PTB's.
         tokenizer=str(stamp.get("tokenizer_key", PTB)),
-        language=str(stamp.get("language", "")),
+        # Nor did they leave out metrics by language.
+        language=str(stamp.get("language", "en")),
         **{name: record["config"][name] for name in ("resamples", "report_seed")},
     )
     scores, intervals = scored(captions, data, settings, document_frequencies)

@@ -86,8 +86,8 @@ def tokenizer(key: str) -> Tokenizer:
         MetricError: Its package is not installed.
     """
     if key == PTB:
-        named = ptb_tokenizer.TOKENIZER, ptb_tokenizer.TOKENIZER_VERSION
-        return Tokenizer(PTB, *named, ptb_tokenizer.tokenize)
+        version = ptb_tokenizer.TOKENIZER_VERSION
+        return Tokenizer(PTB, ptb_tokenizer.TOKENIZER, version, ptb_tokenizer.tokenize)
     if key == UNICODE:
         name = "words by Unicode's rules, lower case, no punctuation"
         return Tokenizer(UNICODE, name, _VERSION, unicode_words)
@@ -99,9 +99,12 @@ def tokenizer(key: str) -> Tokenizer:
             f"The tokenizer {key} is not installed",
             hint=f"pip install {'fugashi unidic-lite' if key == 'fugashi' else key}",
         )
-    version = importlib.metadata.version(key)
-    name = f"words by {key} {version}, lower case, no punctuation"
-    return Tokenizer(key, name, f"{_VERSION}/{version}", _segmented(key))
+    # The words are those of its dictionary.
+    packages = [key, *(filter(find_spec, _DICTIONARIES) if key == "fugashi" else ())][:2]
+    versions = [importlib.metadata.version(package.replace("_", "-")) for package in packages]
+    named = " with ".join(map(" ".join, zip(packages, versions, strict=True)))
+    name = f"words by {named}, lower case, no punctuation"
+    return Tokenizer(key, name, "/".join((_VERSION, *versions)), _segmented(key))
 
 
 def suggested_package(language: str) -> str:
