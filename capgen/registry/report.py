@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from capgen.evaluation import report_sections
+from capgen.evaluation import report_sections, word_sections
 from capgen.evaluation.result import Evaluation
 from capgen.pages.page import Table, write_page
 from capgen.registry.compare import DISAGREEMENTS, ModelComparison
@@ -25,6 +25,7 @@ def write_comparison(
         "models.html",
         title=f"{names} on {data.name}{split}",
         part=report_sections,
+        words=word_sections,
         found=comparison,
         scores=_scores(comparison.evaluations),
         facts=_facts(comparison),

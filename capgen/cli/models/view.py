@@ -23,6 +23,7 @@ from capgen.registry.requirements import of_entry
 
 if TYPE_CHECKING:
     from capgen.captioning.captioner import Captioner
+    from capgen.evaluation.word_recall import WordRecalls
     from capgen.records import Check
     from capgen.registry.compare import ComparisonEvent, ModelComparison
 
@@ -222,11 +223,30 @@ def show_comparison(console: Console, comparison: ModelComparison) -> None:
             *(f"{s.photos_per_second:.1f} ({s.slowest:.1f}..{s.fastest:.1f})" for s in speeds),
         )
     console.show(table)
+    if comparison.words is not None:
+        _show_words(console, comparison.words)
     for pair in comparison.comparisons:
         console.data("")
         show(console, pair.first, pair, 0)
     for note in comparison.notes:
         console.note(note)
+
+
+def _show_words(console: Console, found: WordRecalls) -> None:
+    from capgen.evaluation import word_sections
+
+    tables = [
+        word_sections.class_table(found),
+        *word_sections.object_tables(found),
+        *word_sections.missed_tables(found),
+    ]
+    for one in tables:
+        console.data(f"\n{printable(one.caption)}")
+        table = plain_table(*one.heads)
+        for row in one.rows:
+            add_row(table, *map(str, row))
+        console.show(table)
+    console.data(word_sections.ABOUT)
 
 
 def show_test(
