@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
@@ -24,7 +24,9 @@ STDOUT = "-"
 
 @dataclass(frozen=True, kw_only=True)
 class ReportFiles:
-    """Where reports are written."""
+    """Where reports are written, and how scores are printed."""
+
+    PANEL: ClassVar[str] = OUTPUT_PANEL
 
     json_file: Annotated[
         Path | None,

@@ -19,9 +19,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import IO, Any, Self
 
 from capgen.config.evaluation import JavaLimits
+from capgen.ending_signals import ending_signals
 from capgen.errors import MetricError
 
 _VERSION = re.compile(r'version "(?:1\.)?(\d+)')
@@ -64,11 +66,18 @@ class JavaProgram:
         self._sign_of_life = threading.Event()
         self._errors: deque[str] = deque(maxlen=_KEPT_LINES)
         command = [f"-Xmx{gigabytes}G", "-Dfile.encoding=UTF-8", *arguments]
-        self._process = _start(name, command, folder)
-        self._readers = [
-            _thread(self._read_answers, self._process.stdout),
-            _thread(self._read_errors, self._process.stderr),
-        ]
+        self._readers: list[threading.Thread] = []
+        process = None
+        try:
+            with _interruptions_held():
+                process = _start(name, command, folder)
+            self._process = process
+            self._readers.append(_thread(self._read_answers, process.stdout))
+            self._readers.append(_thread(self._read_errors, process.stderr))
+        except BaseException:
+            if process is not None:
+                _kill(process)
+            raise
 
     def ask(self, lines: Iterable[str], answers: int) -> Iterator[str]:
         """Write lines to the program, and yield as many lines of its answer.
@@ -233,6 +242,30 @@ def _start(name: str, arguments: Sequence[str], folder: Path) -> subprocess.Pope
             f"The official {name} needs Java, and java cannot be started: {error}",
             hint="Install a Java runtime, or leave this metric out.",
         ) from error
+
+
+@contextlib.contextmanager
+def _interruptions_held() -> Iterator[None]:
+    """Have Ctrl-C and the like wait for the block: a program half started cannot be ended."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread is interrupted
+        return
+    held: list[tuple[int, FrameType | None]] = []
+    previous = {
+        number: signal.signal(number, lambda *signaled: held.append(signaled))
+        for number in (signal.SIGINT, *ending_signals())
+    }
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+        for caught, frame in held:
+            handler = previous[signal.Signals(caught)]
+            if callable(handler):
+                handler(caught, frame)
+            elif handler == signal.SIG_DFL:
+                signal.raise_signal(caught)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

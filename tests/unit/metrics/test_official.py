@@ -214,3 +214,24 @@ def test_ctrl_c_ends_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     _, error = capgen_process.communicate(timeout=30)
     assert b"KeyboardInterrupt" in error
     assert_gone(int((tmp_path / "begun").read_text()))
+
+
+def test_ctrl_c_while_a_program_starts(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_java(tmp_path, monkeypatch, "sleep 600")
+    started = []
+    start = subprocess.Popen
+
+    def interrupted(command: list[str], **options: object) -> object:
+        process = start(command, **options)  # type: ignore[call-overload]
+        if "-jar" in command:
+            started.append(process)
+            signal.raise_signal(signal.SIGINT)
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        meteor_1_5(corpus, LIMITS)
+    assert started[0].returncode == -signal.SIGKILL
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
