@@ -116,18 +116,31 @@ def read_report(path: Path) -> list[ReportedEvaluation]:
     ]
 
 
-def data_of_report(report: ReportedEvaluation, place: Path) -> EvaluationSet:
-    """Open what a report's captions were scored on.
+def data_of_report(
+    report: ReportedEvaluation,
+    place: Path,
+    *,
+    dataset: str | None = None,
+    data_dir: Path | None = None,
+    references: Path | None = None,
+) -> EvaluationSet:
+    """Open what a report's captions were scored on, with its split and limit.
 
     Args:
         report: The report.
         place: Its file: a file of references is looked for beside it, and in the current folder.
+        dataset: Name of the data set, if it is to be another one than the report names.
+        data_dir: Its folder or file.
+        references: The file of references, if it is elsewhere.
 
     Raises:
         UsageError: It is not an installed data set, or the file is not there.
     """
     data = report.data
     limit, name = data.get("limit"), str(data.get("name", ""))
+    split = str(data.get("split") or "test")
+    if dataset is not None or data_dir is not None or references is not None:
+        return evaluation_set(dataset, data_dir, split=split, references=references, limit=limit)
     if "sha256" in data:
         file = str(data.get("file", name))
         for folder in (place.parent, Path()):
@@ -139,7 +152,7 @@ def data_of_report(report: ReportedEvaluation, place: Path) -> EvaluationSet:
             hint="Say where it is with --references.",
         )
     try:
-        return evaluation_set(name, split=str(data.get("split") or "test"), limit=limit)
+        return evaluation_set(name, split=split, limit=limit)
     except CapgenError as error:
         raise UsageError(
             f"{place} was scored against the data set {name}, which is not installed: "
@@ -173,7 +186,7 @@ def verify(
     if strangers:
         raise MetricError(
             f"{data.name} has no image {strangers[0]!r}, which the report of {report.name} has",
-            hint="Name what the report was scored on, with --split and --limit as they were.",
+            hint="Name what the report was scored on.",
         )
     metrics, unchecked = _metrics(stamp, config or EvalConfig())
     settings = dataclasses.replace(

@@ -134,7 +134,10 @@ def eval_command(
     if judged.verify is not None:
         if judged.predictions or judged.compare or on_command_line(context, "model"):
             raise UsageError("--verify scores the captions of a report, and no others")
-        _verify(judged.verify, judged, output, config, document_frequencies)
+        from capgen.cli.eval.verify import verify_reports
+
+        named = {key: getattr(judged, key) for key in ("dataset", "data_dir", "references")}
+        verify_reports(judged.verify, named, output, config, document_frequencies)
         return
 
     from capgen.cli.eval.view import follow, show
@@ -177,29 +180,6 @@ def eval_command(
         show(console, results[0], comparison, output.samples)
     if any(one.failures or one.scores.failed for one in results.values()):
         raise typer.Exit(1)
-
-
-def _verify(
-    report: Path,
-    judged: Judged,
-    output: EvalOutput,
-    config: EvalConfig,
-    document_frequencies: Path | None,
-) -> None:
-    from capgen.cli.eval.verify import verify_reports
-    from capgen.evaluation.evaluation_set import evaluation_set
-
-    named = judged.dataset is not None or judged.data_dir or judged.references
-    data = None
-    if named:
-        data = evaluation_set(
-            judged.dataset,
-            judged.data_dir,
-            split=config.split,
-            references=judged.references,
-            limit=config.limit,
-        )
-    verify_reports(report, data, output, config, document_frequencies)
 
 
 def _systems(

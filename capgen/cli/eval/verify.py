@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,6 @@ from capgen.config import EvalConfig
 from capgen.images.decoders import printable
 
 if TYPE_CHECKING:
-    from capgen.evaluation.evaluation_set import EvaluationSet
     from capgen.evaluation.verify import Verification
 
 _SHOWN = 20
@@ -21,7 +21,7 @@ _SHOWN = 20
 
 def verify_reports(
     report: Path,
-    data: EvaluationSet | None,
+    named: Mapping[str, Any],
     output: ReportFiles,
     config: EvalConfig,
     document_frequencies: Path | None,
@@ -30,7 +30,7 @@ def verify_reports(
 
     Args:
         report: The file.
-        data: What its captions were scored on, if it was named.
+        named: What its captions were scored on, as arguments of `data_of_report`.
         output: Where the result is written as JSON, if at all.
         config: How long official programs may take.
         document_frequencies: The table of document frequencies that was used, if any.
@@ -45,8 +45,8 @@ def verify_reports(
     console = Console()
     found = []
     for one in read_report(report):
-        on = data or data_of_report(one, report)
-        found.append(verify(one, on, document_frequencies=table, config=config))
+        data = data_of_report(one, report, **named)
+        found.append(verify(one, data, document_frequencies=table, config=config))
     output.write_json(console, _record([item.to_dict() for item in found]))
     if not output.printed:
         for item in found:

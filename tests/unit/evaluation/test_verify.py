@@ -166,3 +166,19 @@ def test_a_data_set_that_is_not_installed(report: Path) -> None:
     (one,) = read_report(report)
     with pytest.raises(UsageError, match="the data set nowhere8k, which is not installed"):
         data_of_report(one, report)
+
+
+def test_the_split_and_the_limit_are_those_of_the_report(
+    report: Path, references: Path, tmp_path: Path
+) -> None:
+    data = read_references(references).limited(2)
+    few = {example.image_id: POOR[example.image_id] for example in data.examples}
+    path = tmp_path / "few.json"
+    path.write_text(dump_json(evaluate(few, data, config=CONFIG).to_dict()))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    references.rename(elsewhere / "other.json")
+    (one,) = read_report(path)
+    found = data_of_report(one, path, references=elsewhere / "other.json")
+    assert len(found.examples) == 2
+    assert verify(one, found).holds
