@@ -6,9 +6,9 @@
     print(captioner.caption("photo.jpg").text)
 
 The public names are those in the `__all__` of this package, `capgen.training`, `capgen.evaluation`,
-`capgen.metrics`, `capgen.data`, `capgen.hub`, `capgen.registry`, `capgen.records` and
-`capgen.errors`. All other modules are private and may move. Names are loaded on first use, so
-`import capgen` is fast.
+`capgen.metrics`, `capgen.data`, `capgen.hub`, `capgen.registry`, `capgen.distributed`,
+`capgen.records` and `capgen.errors`. All other modules are private and may move. Names are loaded
+on first use, so `import capgen` is fast.
 """
 
 from __future__ import annotations

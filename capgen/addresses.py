@@ -12,6 +12,8 @@ SECRET_FIELD = (
 _SECRET = re.compile(f"({SECRET_FIELD})[^&;#]+", re.IGNORECASE)
 # Longer than the letter of a drive.
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+# Here `NAME@HOST` is a container of an account.
+_AZURE = ("abfs://", "abfss://", "az://")
 _AUTHORITY = re.compile(r"(\w+:[/\\]+)([^/?#\\]*)")
 
 
@@ -33,11 +35,19 @@ def without_credentials(address: str) -> str:
     return _SECRET.sub(r"\1***", _without_user(address))
 
 
+def without_secrets(text: str, address: str) -> str:
+    """Return a text about an address without the user and password that it has."""
+    user, at, _ = address.split("/", 3)[2].rpartition("@") if "://" in address else ("", "", "")
+    return text.replace(f"{user}{at}", "") if user else text
+
+
 def _without_user(address: str) -> str:
     found = _AUTHORITY.match(address)
     if found is None:
         return address
     scheme, authority = found.groups()
+    if scheme.lower().startswith(_AZURE) and ":" not in authority.partition("@")[0]:
+        return address  # of a container, not of a user
     if "@" in authority:
         return scheme + address[len(scheme) + authority.rindex("@") + 1 :]
     # A password that should have been quoted ends the authority: `user:pass/word@host`.

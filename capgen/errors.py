@@ -11,7 +11,8 @@ CapgenError                  exit code 1, unless another is given
 ├── MetricError              predictions and references cannot be scored
 ├── DeviceMemoryError        a device has too little memory for a model or a batch
 ├── TrainingError            training cannot start or continue
-│   └── TrainingStopped      training was asked to stop (exit code 130 or 143)
+│   ├── TrainingStopped      training was asked to stop (exit code 130 or 143)
+│   └── ProcessLostError     another process of a run has ended
 ├── NetworkError             a server cannot be reached, or refuses
 │   └── EndpointError        a model server refuses: the address, the key or the model
 ├── StorageError             a file cannot be written, for lack of permission for example
@@ -26,6 +27,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class CapgenError(Exception):
@@ -42,6 +44,10 @@ class CapgenError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exceptions are unpickled with their message alone, and some of these take more.
+        return _unpickled, (type(self), self.args), vars(self)
 
 
 class UsageError(CapgenError):
@@ -61,7 +67,8 @@ class ImageError(CapgenError):
         message: One line naming the image.
         code: Stable name of the fault: `missing`, `permission`, `empty`, `not_an_image`,
             `truncated`, `too_large`, `unsupported`, `unreadable`, `prompt` or `low_confidence`;
-            of a model server, `endpoint`, or `unavailable` for a fault that may pass.
+            of a model server, `endpoint`, or `unavailable` for a fault that may pass; `crashed`
+            if it ended every process that captioned it.
     """
 
     def __init__(self, message: str, *, code: str, hint: str = "") -> None:
@@ -110,6 +117,19 @@ class TrainingStopped(TrainingError):  # noqa: N818 - nothing went wrong
         self.exit_code = 128 + signal
 
 
+class ProcessLostError(TrainingError):
+    """Another process of a run has ended, and with it the run.
+
+    Args:
+        message: One line: which one, and how, as far as that is known.
+        stopped: It was asked to stop.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", stopped: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.stopped = stopped
+
+
 class NetworkError(CapgenError):
     """A server cannot be reached, or refuses."""
 
@@ -140,6 +160,10 @@ class MissingDependencyError(CapgenError):
             f"{purpose} needs the package {package}, which is not installed",
             hint=f"pip install 'capgen[{extra}]'",
         )
+
+
+def _unpickled(kind: type[CapgenError], arguments: tuple[Any, ...]) -> CapgenError:
+    return kind.__new__(kind, *arguments)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

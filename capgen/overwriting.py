@@ -203,8 +203,22 @@ def check_output(
         raise ProtectedFileError(
             f"{named} is an input{also}: nothing is written to it", hint="Choose another name."
         )
-    head = head_of(path)
-    foreign = replaces is TEXT_OR_DATA and kind_of_suffix(path.suffix) not in _TEXTS
+    check_head(named, head_of(path), path.suffix, replaces)
+
+
+def check_head(named: str, head: bytes, suffix: str, replaces: Content) -> None:
+    """Check by the first bytes of a file or object that it may be replaced.
+
+    Args:
+        named: Its name for messages, with the option that names it.
+        head: Up to `HEAD_BYTES` of it; none if it is empty or not there.
+        suffix: The suffix of its name.
+        replaces: What may be replaced.
+
+    Raises:
+        ProtectedFileError: It holds something else.
+    """
+    foreign = replaces is TEXT_OR_DATA and kind_of_suffix(suffix) not in _TEXTS
     if head and (foreign or not replaces.holds(head)):
         what = _own_name(head) or sniff(head).description
         raise ProtectedFileError(

@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -31,6 +32,9 @@ os.environ["HF_HOME"] = HUB_CACHE
 os.environ["HF_ENDPOINT"] = UNREACHABLE
 os.environ["HF_HUB_DISABLE_XET"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+os.environ["DO_NOT_TRACK"] = "1"  # Daft asks a server when it is imported
+# Spark's workers are this Python, not the one that PATH finds.
+os.environ["PYSPARK_PYTHON"] = sys.executable
 # Tiny models gain nothing from threads, and lose much when the tests share the cores.
 os.environ["OMP_NUM_THREADS"] = "1"
 # The tests are about the CPU: a GPU's half precision would change the numbers.

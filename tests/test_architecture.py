@@ -71,7 +71,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     # The HTTP service that `capgen serve` runs.
     "service": (*LEAVES, "images", "models", "captioning"),
     # Many machines: parts of a list, and engines that caption them.
-    "distributed": (*LEAVES, "storage", "images", "models", "output", "captioning"),
+    "distributed": (*LEAVES, "storage", "tables", "images", "models", "output", "captioning"),
     "hub": (*LEAVES, "hub_client", "images", "models", "data", "captioning"),
     "registry": (*LEAVES, "hub_client", "models", "pages", "captioning", "evaluation"),
     "doctor": (
@@ -261,7 +261,7 @@ FOR_AN_EXTRA = (
 # Extras of which modules may import packages; `dev` is for work on capgen itself.
 OPTIONAL = (
     *("mini", "export", "heic", "lora", "parquet", "coco", "tensorboard", "datasets"),
-    *("vlm", "quantize", "cloud"),
+    *("vlm", "quantize", "cloud", "ray"),
 )
 
 

@@ -28,7 +28,7 @@ DOCS = Path(__file__).parent.parent.parent / "docs"
 # Where users import from, in the page's order; `capgen.errors` follows as a tree.
 PLACES = (
     *("capgen", "capgen.training", "capgen.evaluation", "capgen.metrics", "capgen.data"),
-    *("capgen.hub", "capgen.registry", "capgen.records"),
+    *("capgen.hub", "capgen.registry", "capgen.distributed", "capgen.records"),
 )
 # Words of an option's text that are repeated under each command rather than referred to.
 SHORT = 6

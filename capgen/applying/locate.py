@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from capgen.addresses import is_url
+from capgen.addresses import is_stored, is_url
 from capgen.digests import file_digest
 from capgen.errors import StorageError
 from capgen.images.decoders import printable
@@ -80,7 +80,7 @@ class Locator:
 
 def _missing(name: str) -> Unwritten:
     label = printable(name) or "''"
-    if is_url(name):
+    if is_url(name) or is_stored(name):
         reason = "an address, not a file"
     elif any(_is_file(parent) for parent in Path(name).parents):
         reason = "in an archive, not a file"

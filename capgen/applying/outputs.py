@@ -14,6 +14,7 @@ from capgen.output.beside import with_problem
 from capgen.output.files import OutputFiles, Target
 from capgen.output.formats import open_format
 from capgen.output.imagefolder import ImageFolder
+from capgen.output.stored import LocalCopies, publish
 from capgen.records import Caption
 
 
@@ -67,8 +68,9 @@ class AppliedOutputs:
             opened = open_format(
                 *(target.path, target.format, self._csv, self._tags), reviewed=self._reviewed
             )
-            with opened as write:
+            with LocalCopies([target], fetch=False), opened as write:
                 yield lambda done: write(done.record, done.thumbnail)
+            publish(target)
 
     @contextmanager
     def _image_folder(self, target: Target) -> Iterator[ImageFolder]:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path, PurePath, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from capgen.addresses import is_url
+from capgen.addresses import is_stored, is_url
 from capgen.captioning.prompts import one_spaced
 from capgen.images.metadata import facts
 
@@ -72,6 +72,9 @@ def name_key(
 def _of_name(path: str) -> dict[str, str]:
     if is_url(path):
         place: PurePath = PurePosixPath(unquote(urlsplit(path).path))
+        return {"file": place.stem, "folder": place.parent.name}
+    if is_stored(path):
+        place = PurePosixPath(path.partition("://")[2])
         return {"file": place.stem, "folder": place.parent.name}
     place = PurePath(path)
     folder = place.parent.name

@@ -9,12 +9,13 @@ from __future__ import annotations
 import inspect
 import os
 import shlex
+from pathlib import Path
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from capgen.addresses import is_url
+from capgen.addresses import is_stored, is_url, without_credentials
 from capgen.cli.variables import variable_of, with_variable, wrong_value
 from capgen.errors import UsageError
 from capgen.file_types import has_image_suffix
@@ -79,7 +80,12 @@ class HelpfulGroup(TyperGroup):
 
 def _is_image(argument: str) -> bool:
     """Whether an argument names images: a file or folder, an address, or a name like theirs."""
-    return is_url(argument) or has_image_suffix(argument) or os.path.lexists(argument)
+    return (
+        is_url(argument)
+        or is_stored(argument)
+        or has_image_suffix(argument)
+        or os.path.lexists(argument)
+    )
 
 
 def _plain(parameters: list[Any]) -> list[Any]:
@@ -89,6 +95,7 @@ def _plain(parameters: list[Any]) -> list[Any]:
         elif parameter.param_type_name == "argument" and parameter.metavar is None:
             parameter.metavar = parameter.name.upper()
         _convert_quickly(parameter)
+        _refuse_addresses(parameter)
     return parameters
 
 
@@ -117,6 +124,26 @@ def _convert_quickly(parameter: Any) -> None:
         if parameter.callback is not None:
             converted = parameter.callback(context, parameter, converted)
         return converted
+
+    parameter.process_value = process_value
+
+
+def _refuse_addresses(parameter: Any) -> None:
+    """Let a parameter that takes paths refuse an address, which means nothing as a path."""
+    kind = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
+    if kind not in (Path, list[Path]):
+        return
+    process = parameter.process_value
+
+    def process_value(context: Any, value: Any) -> Any:
+        for item in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(item, str) and (is_stored(item) or is_url(item)):
+                option = parameter.opts[0] if parameter.opts[0].startswith("-") else ""
+                raise UsageError(
+                    f"{option} {without_credentials(item)} is an address".lstrip(),
+                    hint="It takes a file or folder on this machine.",
+                )
+        return process(context, value)
 
     parameter.process_value = process_value
 

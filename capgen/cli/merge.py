@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
@@ -16,6 +15,7 @@ from capgen.cli.user_defaults import unused_notes
 from capgen.config import CsvOptions, TagOptions
 from capgen.errors import UsageError
 from capgen.output.files import targets_of
+from capgen.output.stored import LocalCopies, check_stored, publish
 from capgen.overwriting import TEXT_OR_DATA, InputFiles, Output, check_outputs
 from capgen.paths import check_place
 
@@ -36,13 +36,13 @@ class Merged(CsvOptions, TagOptions):
     PANEL: ClassVar[str] = OUTPUT_PANEL
 
     outputs: Annotated[
-        tuple[Path, ...],
+        tuple[str, ...],
         typer.Option(
             "--output",
             "-o",
-            help="Write all records to this file: .jsonl, .json, .csv, .txt, .parquet; may be "
-            "repeated.",
-            readable=False,
+            help="Write all records to this file, or address in a store: .jsonl, .json, .csv, "
+            ".txt, .parquet; may be repeated.",
+            metavar="FILE",
             rich_help_panel=OUTPUT_PANEL,
         ),
     ] = ()
@@ -76,10 +76,11 @@ def merge_command(
     for target in targets:
         if target.kind.thumbnails or target.is_image_folder:
             raise UsageError(
-                f"-o {target.path}: parts hold no images",
+                f"-o {target.name}: parts hold no images",
                 hint="Merge to captions.jsonl, and give that to capgen convert.",
             )
         check_place(target.path)
+    check_stored(targets)
     check_outputs([Output("-o", target.path, TEXT_OR_DATA) for target in targets], InputFiles())
 
     from capgen.distributed.merge import check_parts, check_positions
@@ -87,12 +88,15 @@ def merge_command(
 
     checked = check_parts(parts)
     check_positions(checked)
-    for target in targets:
-        write_merged(checked, target.path, target.format, merged, merged)
+    with LocalCopies(targets, fetch=False) as copies:
+        for target in targets:
+            write_merged(checked, target.path, target.format, merged, merged)
+            publish(target)
+        copies.close(complete=targets)
     checked.written.commit(checked.all_parts, checked.shares)
     if not checked.same_order:
         console.note("the machines had the images in different orders; they are in that of names")
-    console.note(_summary(checked, [str(target.path) for target in targets]))
+    console.note(_summary(checked, [target.name for target in targets]))
 
 
 def _summary(checked: CheckedParts, files: list[str]) -> str:

@@ -19,13 +19,13 @@ class OutputOptions(CsvOptions, MetadataOptions, TagOptions):
     PANEL: ClassVar[str] = OUTPUT_PANEL
 
     outputs: Annotated[
-        tuple[Path, ...],
+        tuple[str, ...],
         typer.Option(
             "--output",
             "-o",
-            help="Write records to this file instead of printing: "
+            help="Write records to this file, or address in a store, instead of printing: "
             ".json, .jsonl, .csv, .txt, .parquet, .html; may be repeated.",
-            readable=False,  # it is only replaced
+            metavar="FILE",
             rich_help_panel=OUTPUT_PANEL,
         ),
     ] = ()

@@ -23,6 +23,7 @@ from capgen.config.endpoint import (
     EndpointOptions,
     resolve_served,
 )
+from capgen.config.engines import EngineOptions
 from capgen.config.environment import setting_variables, variables
 from capgen.config.evaluation import CalibrateConfig, EvalConfig
 from capgen.config.fields import (
@@ -85,6 +86,7 @@ __all__ = [
     "DownloadLimits",
     "EditOptions",
     "EndpointOptions",
+    "EngineOptions",
     "EvalConfig",
     "EvalStrategy",
     "ImageLimits",

@@ -10,6 +10,7 @@ from __future__ import annotations
 from capgen.config.accepting import AcceptConfig
 from capgen.config.alt_text import AltCheckOptions, AltFillOptions, SiteOptions
 from capgen.config.decoding import DecodeOptions
+from capgen.config.engines import EngineOptions
 from capgen.config.evaluation import CalibrateConfig, EvalConfig
 from capgen.config.inputs import (
     BatchOptions,
@@ -29,7 +30,7 @@ from capgen.config.training import TrainConfig
 COMMANDS: dict[str, tuple[type, ...]] = {
     "caption": (
         *(ModelOptions, DecodeOptions, BatchOptions, ImageLimits, InputOptions, CsvOptions),
-        *(TagOptions, PartOptions),
+        *(TagOptions, PartOptions, EngineOptions),
     ),
     "apply": (ImageLimits, CsvOptions, TagOptions),
     "convert": (ImageLimits, CsvOptions, TagOptions),

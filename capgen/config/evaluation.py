@@ -10,7 +10,7 @@ from capgen.config.fields import check_ranges, setting
 
 @dataclass(frozen=True, kw_only=True)
 class JavaLimits:
-    """How long the official programs of METEOR 1.5 and SPICE may take.
+    """How long the official program of SPICE may take.
 
     Attributes:
         start: Seconds until a program's first answer, the start of Java included.
@@ -35,7 +35,7 @@ class EvalConfig:
     limit: int | None = setting(None, "Use only the first N images of the split.", low=1)
     metrics: str = setting(
         "bleu,rouge_l,rouge_score,cider_d,meteor",
-        "Metrics, separated by commas; meteor_1_5 and spice also need Java and the extra `coco`.",
+        "Metrics, separated by commas; meteor_1_5 needs the extra `coco`; spice needs it and Java.",
     )
     language: str = setting(
         "",

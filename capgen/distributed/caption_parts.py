@@ -8,12 +8,13 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from capgen.captioning.batch.pipeline import BatchFinished, BatchRun, ImageDone, caption_all
 from capgen.captioning.batch.sources import Source
 from capgen.captioning.captioner import Captioner
 from capgen.config import NO_TAGS, TagOptions
-from capgen.distributed.parts_folder import PartDone, PartsFolder
+from capgen.distributed.parts_folder import PartDone
 from capgen.distributed.plan import Part
 from capgen.output.base import Write
 from capgen.output.formats import open_format
@@ -35,8 +36,26 @@ class PartsRun:
     shown: Callable[[Record], Record] | None = None
 
 
+class PartsPlace(Protocol):
+    """Where parts go, such as a `PartsFolder`.
+
+    Attributes:
+        format: `jsonl` or `parquet`.
+    """
+
+    format: str
+
+    def file_of(self, part: Part) -> str:
+        """Return the name of a part's file."""
+        ...
+
+    def commit(self, part: Part, file: Path, done: PartDone) -> PartDone:
+        """Take a part's file over, which is removed afterwards."""
+        ...
+
+
 def caption_parts(
-    captioner: Captioner, parts: Iterable[Part], folder: PartsFolder, run: PartsRun | None = None
+    captioner: Captioner, parts: Iterable[Part], folder: PartsPlace, run: PartsRun | None = None
 ) -> Generator[ImageDone | PartDone | BatchFinished, None, None]:
     """Caption parts and put them into a folder.
 
@@ -52,12 +71,12 @@ def caption_parts(
         StorageError: A part cannot be written.
     """
     run = run or PartsRun()
-    begun: deque[_PartWriter] = deque()
-    owners: deque[tuple[_PartWriter, int]] = deque()
+    begun: deque[PartWriter] = deque()
+    owners: deque[tuple[PartWriter, int]] = deque()
 
     def sources() -> Iterator[Source]:
         for part in parts:
-            writer = _PartWriter(part, folder, run)
+            writer = PartWriter(part, folder, run)
             begun.append(writer)
             for unit, position in zip(part.units, part.positions, strict=True):
                 for source in unit.sources(run.batch.limits):
@@ -82,15 +101,15 @@ def caption_parts(
             yield event
 
 
-def _abandon(writers: Iterable[_PartWriter]) -> None:
+def _abandon(writers: Iterable[PartWriter]) -> None:
     for writer in writers:
         writer.abandon()
 
 
-class _PartWriter:
+class PartWriter:
     """Writes a part to a temporary file, and then into its folder."""
 
-    def __init__(self, part: Part, folder: PartsFolder, run: PartsRun) -> None:
+    def __init__(self, part: Part, folder: PartsPlace, run: PartsRun) -> None:
         self._part, self._folder, self._run = part, folder, run
         self._stack = ExitStack()
         self._write: Write | None = None

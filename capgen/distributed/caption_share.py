@@ -100,9 +100,10 @@ def caption_share(
         StorageError: The folder cannot be read or written, or another run on this machine is
             writing the same share.
     """
-    folder = open_parts(captioner, job)
+    work = record_work(captioner, job.run.batch.decoding, job.run.tags, job.format)
+    folder = open_parts(work, job)
     plan = Plan(units, job.share, job.part_size)
-    journal = _open_journal(captioner, job)
+    journal = open_journal(captioner, job.run.batch.decoding, journal_path(job), job.resume)
     reused: deque[PartReused] = deque()
     number = 0
     complete = False
@@ -127,9 +128,8 @@ def caption_share(
             journal.path.parent.rmdir()
 
 
-def open_parts(captioner: Captioner, job: ShareJob) -> PartsFolder:
-    """Open the folder of a job for the parts of this model and these settings."""
-    work = record_work(captioner, job.run.batch.decoding, job.run.tags, job.format)
+def open_parts(work: bytes, job: ShareJob) -> PartsFolder:
+    """Open the folder of a job for the parts of one model and settings; see `record_work`."""
     folder = PartsFolder(job.place, job.format, job.share, work)
     folder.open(fresh=not job.resume)
     return folder
@@ -176,26 +176,34 @@ def absorb_earlier(journal: Journal, folder: PartsFolder, part: Part) -> None:
     """Take over the records that a part had before."""
     data = folder.earlier(part)
     if data is not None:
-        with tempfile.TemporaryDirectory(prefix="capgen-part-") as place:
-            file = Path(place, "part.jsonl")
-            file.write_bytes(data)
-            journal.absorb(file)
+        absorb_records(journal, data)
 
 
-def _open_journal(captioner: Captioner, job: ShareJob) -> Journal:
-    settings, _ = captioner.settings(job.run.batch.decoding)
+def absorb_records(journal: Journal, data: bytes) -> None:
+    """Take over records that are JSON Lines."""
+    with tempfile.TemporaryDirectory(prefix="capgen-part-") as place:
+        file = Path(place, "part.jsonl")
+        file.write_bytes(data)
+        journal.absorb(file)
+
+
+def open_journal(
+    captioner: Captioner, decoding: DecodeOptions, path: Path, resume: bool = True
+) -> Journal:
+    """Open the journal of a captioner's records with these settings."""
+    settings, _ = captioner.settings(decoding)
     return Journal(
-        _journal_path(job),
+        path,
         captioner.name,
         captioner.model.fingerprint,
         captioner.record_settings(settings),
-        fresh=not job.resume,
+        fresh=not resume,
         name_key=captioner.prompting.name_key,
         outdated=captioner.prompting.is_outdated,
     )
 
 
-def _journal_path(job: ShareJob) -> Path:
+def journal_path(job: ShareJob) -> Path:
     """Return where this machine keeps the share's journal; on a disk, beside the parts."""
     name = f"{job.share.label or 'all'}.journal"
     if not is_stored(job.place):

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from capgen.errors import ImageError
 from capgen.file_types import (
@@ -36,7 +36,7 @@ _PREVIEWS = ".lrdata"
 _CAPTION_SUFFIXES = (".txt", ".caption")
 
 
-def is_shard(path: Path) -> bool:
+def is_shard(path: PurePath) -> bool:
     """Whether a path is a tar archive, by its name."""
     return path.name.lower().endswith(SHARD_SUFFIXES)
 
@@ -126,7 +126,7 @@ def is_seen_member(name: str) -> bool:
     return all(part in (".", "..") or _is_seen(part) for part in name.split("/"))
 
 
-def natural_key(path: Path) -> tuple[list[list[str | int]], str]:
+def natural_key(path: PurePath) -> tuple[list[list[str | int]], str]:
     """Return a key that sorts `img2` before `img10`, whatever the case."""
     # Digits are at the odd positions of each list, so text is never compared to a number.
     pieces = (re.split(r"(\d+)", part.casefold()) for part in path.parts)

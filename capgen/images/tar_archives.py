@@ -9,6 +9,7 @@ a few bytes of them can stand for any number of zeros.
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import re
 import stat
@@ -99,18 +100,31 @@ def open_tar(path: Path, limits: UnpackLimits) -> Iterator[TarReader]:
         OSError: It cannot be opened.
     """
     with path.open("rb") as file:
-        start = file.peek(6)[:6]
         status = os.fstat(file.fileno())
         size = status.st_size if stat.S_ISREG(status.st_mode) else None
-        for magic, module in _COMPRESSED.items():
-            if start.startswith(magic):
-                most = sys.maxsize if size is None else limits.growth(size)
-                excess = f"it grows beyond {most / 1e6:,.0f} MB"
-                with _decompressed(file, module) as unpacked:
-                    yield TarReader(_Content(unpacked, most, excess), limits)
-                return
-        most = sys.maxsize if size is None else size
-        yield TarReader(_Content(file, most, "it is truncated"), limits)
+        with read_tar(file, size, limits) as archive:
+            yield archive
+
+
+@contextmanager
+def read_tar(
+    file: io.BufferedReader, size: int | None, limits: UnpackLimits
+) -> Iterator[TarReader]:
+    """Read an open file as `open_tar` does; its size may be unknown.
+
+    Raises:
+        tarfile.ReadError: It is not a tar archive.
+    """
+    start = file.peek(6)[:6]
+    for magic, module in _COMPRESSED.items():
+        if start.startswith(magic):
+            most = sys.maxsize if size is None else limits.growth(size)
+            excess = f"it grows beyond {most / 1e6:,.0f} MB"
+            with _decompressed(file, module) as unpacked:
+                yield TarReader(_Content(unpacked, most, excess), limits)
+            return
+    most = sys.maxsize if size is None else size
+    yield TarReader(_Content(file, most, "it is truncated"), limits)
 
 
 def _decompressed(file: IO[bytes], module: str) -> Any:

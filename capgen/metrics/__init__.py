@@ -10,7 +10,8 @@ bootstrap  intervals, paired comparison
 corpus     captions, tokenized and counted once
 ptb        the Penn Treebank tokenizer
 bleu, rouge, cider, meteor (synonyms), language
-official   METEOR 1.5 and SPICE through pycocoevalcap and Java, if installed
+meteor_1_5 METEOR 1.5, with the data of pycocoevalcap, if installed
+official   SPICE through pycocoevalcap and Java, if installed
 """
 
 from __future__ import annotations

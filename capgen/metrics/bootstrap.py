@@ -2,8 +2,8 @@
 
 Percentile intervals as in Efron and Tibshirani, "An introduction to the bootstrap" (1993); the
 paired test of Koehn, "Statistical significance tests for machine translation evaluation"
-(EMNLP 2004), two-sided. A resample draws all images with replacement; corpus BLEU is recomputed
-from the counts of the drawn images.
+(EMNLP 2004), two-sided. A resample draws all images with replacement; corpus BLEU and METEOR 1.5
+are recomputed from the counts of the drawn images.
 """
 
 from __future__ import annotations
@@ -16,16 +16,18 @@ from typing import Any
 import numpy as np
 
 import capgen.metrics.bleu as bleu
-import capgen.metrics.official as official
 from capgen.errors import MetricError
 from capgen.metrics.corpus import Floats, some_images
+from capgen.metrics.meteor_1_5 import resources
+from capgen.metrics.meteor_1_5.statistics import scores as meteor_scores
+from capgen.metrics.meteor_1_5.statistics import summable
 from capgen.metrics.score import ScoreReport
 
 SAMPLES = 1000
 LEVEL = 0.95
 
-# Its corpus score is not the mean of the images' scores, and its program keeps the counts.
-_NOT_RESAMPLED = frozenset([official.METEOR_NAME])
+# Their corpus scores are not the means of the images' scores, but come from summed counts.
+_FROM_COUNTS = frozenset([*bleu.NAMES, resources.NAME])
 # Per-image scores closer than this are a tie.
 _TIE = 1e-9
 # Images drawn at once; limits the memory of resampling to 32 MiB.
@@ -87,7 +89,7 @@ class Difference:
 def confidence_intervals(
     report: ScoreReport, *, seed: int, samples: int = SAMPLES, level: float = LEVEL
 ) -> dict[str, Interval]:
-    """Return a bootstrap interval for every corpus score except METEOR 1.5.
+    """Return a bootstrap interval for every corpus score.
 
     Args:
         report: The scores.
@@ -113,8 +115,8 @@ def compare(
 ) -> dict[str, Difference]:
     """Compare two systems on the same images, for each metric that both reports have.
 
-    METEOR 1.5 is left out: its corpus score cannot be resampled. Both systems are scored on
-    the same resamples, so that images which are hard for both do not hide a difference.
+    Both systems are scored on the same resamples, so that images which are hard for both do not
+    hide a difference.
     """
     _check_comparable(first, second)
     row = {image_id: index for index, image_id in enumerate(second.image_ids)}
@@ -176,7 +178,8 @@ def _resampled(
     images = len(reports[0].image_ids)
     orders = [slice(None)] + [order] * (len(reports) - 1)
     drawn: list[dict[str, list[Floats]]] = [
-        {name: [] for name in report.corpus if name not in _NOT_RESAMPLED} for report in reports
+        {name: [] for name in report.corpus if _can_be_resampled(name, report)}
+        for report in reports
     ]
     for counts in _draws(images, samples, seed):
         for report, rows, parts in zip(reports, orders, drawn, strict=True):
@@ -184,10 +187,18 @@ def _resampled(
                 scores = bleu.bleu_scores(counts @ report.bleu_statistics[rows])
                 for name, column in zip(bleu.NAMES, scores.T, strict=True):
                     parts[name].append(column)
+            if report.meteor_statistics is not None:
+                sums = counts @ summable(report.meteor_statistics)[rows]
+                parts[resources.NAME].append(meteor_scores(sums))
             for name in parts:
-                if name not in bleu.NAMES:
+                if name not in _FROM_COUNTS:
                     parts[name].append(counts @ report.per_image[name][rows] / images)
     return [{name: np.concatenate(arrays) for name, arrays in parts.items()} for parts in drawn]
+
+
+def _can_be_resampled(name: str, report: ScoreReport) -> bool:
+    """Whether what the score comes from is in the report."""
+    return name != resources.NAME or report.meteor_statistics is not None
 
 
 def _draws(images: int, samples: int, seed: int) -> Iterator[Floats]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import queue
 import re
 import shutil
 import signal
@@ -61,8 +60,6 @@ class JavaProgram:
         self._gigabytes = gigabytes
         self._limits = limits
         self._begun = time.monotonic()
-        self._answered = False
-        self._answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._sign_of_life = threading.Event()
         self._errors: deque[str] = deque(maxlen=_KEPT_LINES)
         command = [f"-Xmx{gigabytes}G", "-Dfile.encoding=UTF-8", *arguments]
@@ -72,23 +69,12 @@ class JavaProgram:
             with _interruptions_held():
                 process = _start(name, command, folder)
             self._process = process
-            self._readers.append(_thread(self._read_answers, process.stdout))
+            self._readers.append(_thread(self._read_output, process.stdout))
             self._readers.append(_thread(self._read_errors, process.stderr))
         except BaseException:
             if process is not None:
                 _kill(process)
             raise
-
-    def ask(self, lines: Iterable[str], answers: int) -> Iterator[str]:
-        """Write lines to the program, and yield as many lines of its answer.
-
-        Raises:
-            MetricError: The program ended, or takes longer than its limits.
-        """
-        # Written beside reading: the program may answer before it has read everything.
-        _thread(self._write, list(lines))
-        for _ in range(answers):
-            yield self._answer()
 
     def finish(self) -> list[str]:
         """Wait until the program ends by itself; return the end of its standard error.
@@ -99,10 +85,8 @@ class JavaProgram:
         if not self._sign_of_life.wait(self._left(self._limits.start)):
             raise self._too_slow(started=False)
         try:
-            while self._answers.get(timeout=self._left(self._limits.timeout)) is not None:
-                pass
-            code = self._process.wait(max(1.0, self._left(self._limits.timeout)))
-        except (queue.Empty, subprocess.TimeoutExpired):
+            code = self._process.wait(self._left(self._limits.timeout))
+        except subprocess.TimeoutExpired:
             raise self._too_slow(started=True) from None
         if code:
             raise self.failure(_how_it_ended(code))
@@ -129,26 +113,9 @@ class JavaProgram:
 
     def __exit__(self, *_: object) -> None:
         self.end()
-        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+        for stream in (self._process.stdout, self._process.stderr):
             if stream is not None:
-                with contextlib.suppress(OSError):  # what was not written is of no use now
-                    stream.close()
-
-    def _answer(self) -> str:
-        limit = self._limits.timeout if self._answered else self._limits.start
-        try:
-            line = self._answers.get(timeout=self._left(min(limit, self._limits.timeout)))
-        except queue.Empty:
-            raise self._too_slow(started=self._answered) from None
-        if line is None:
-            raise self.failure(_how_it_ended(self._exit_code()))
-        self._answered = True
-        return line
-
-    def _exit_code(self) -> int | None:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return self._process.wait(1)
-        return None
+                stream.close()
 
     def _left(self, limit: float) -> float:
         """Return the seconds until the program has run for `limit` seconds."""
@@ -167,20 +134,10 @@ class JavaProgram:
     def _memory(self) -> str:
         return f"It may take {self._gigabytes} GB of memory (-Xmx{self._gigabytes}G)."
 
-    def _write(self, lines: Sequence[str]) -> None:
-        assert self._process.stdin is not None
-        # If the program is gone, the end of its answers says so.
-        with contextlib.suppress(OSError, ValueError):
-            for line in lines:
-                self._process.stdin.write(f"{line}\n".encode("utf-8", "replace"))
-            self._process.stdin.flush()
-
-    def _read_answers(self, stream: IO[bytes]) -> None:
-        for line in _lines(stream):
+    def _read_output(self, stream: IO[bytes]) -> None:
+        for _ in _lines(stream):
             self._sign_of_life.set()
-            self._answers.put(line)
         self._sign_of_life.set()
-        self._answers.put(None)
 
     def _read_errors(self, stream: IO[bytes]) -> None:
         for line in _lines(stream):
@@ -188,9 +145,7 @@ class JavaProgram:
             self._sign_of_life.set()
 
 
-def _how_it_ended(code: int | None) -> str:
-    if code is None:
-        return "stopped answering"
+def _how_it_ended(code: int) -> str:
     return f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
 
 
@@ -231,7 +186,7 @@ def _start(name: str, arguments: Sequence[str], folder: Path) -> subprocess.Pope
         return subprocess.Popen(
             ["java", *arguments],
             cwd=folder,
-            stdin=pipe,
+            stdin=subprocess.DEVNULL,
             stdout=pipe,
             stderr=pipe,
             # Ctrl-C is for capgen, which then ends the group.

@@ -3,7 +3,7 @@
 Lavie and Agarwal, "METEOR: an automatic metric for MT evaluation with high levels of
 correlation with human judgments" (2007): words are aligned by form, then by Porter stem,
 then by WordNet synonyms of the stems; long runs of aligned words score higher. The scores are
-not comparable with those of METEOR 1.5, which the COCO server uses (see `official`).
+not comparable with those of METEOR 1.5, which the COCO server uses (see `meteor_1_5`).
 """
 
 from __future__ import annotations

@@ -1,12 +1,9 @@
-"""METEOR 1.5 and SPICE, computed by the official programs of pycocoevalcap in Java.
+"""SPICE, computed by its official program in pycocoevalcap, in Java.
 
-They are optional: `pip install 'capgen[coco]'` and a Java runtime. METEOR 1.5 differs from the
-METEOR of `capgen.metrics.meteor`, so it is reported under a different name.
-
-The programs are started as pycocoevalcap starts them, within limits (`capgen.metrics.java`).
-METEOR 1.5 is given up to 2 GB of memory, SPICE up to 8 GB. SPICE parses captions with models of
-Stanford CoreNLP, which have to be there: nothing is downloaded here. Its cache is not used, since
-a killed program may leave it locked.
+It is optional: `pip install 'capgen[coco]'` and a Java runtime. The program is started as
+pycocoevalcap starts it, within limits (`capgen.metrics.java`), with up to 8 GB of memory. It parses
+captions with models of Stanford CoreNLP, which have to be there: nothing is downloaded here. Its
+cache is not used, since a killed program may leave it locked.
 """
 
 from __future__ import annotations
@@ -14,7 +11,6 @@ from __future__ import annotations
 import json
 import math
 import tempfile
-from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -27,54 +23,14 @@ from capgen.metrics.corpus import Corpus, Floats
 from capgen.metrics.java import JavaProgram, check_java, java_version
 from capgen.paths import storage_errors
 
-METEOR_NAME = "METEOR-1.5"
 SPICE_NAME = "SPICE"
 
-# Heap memory of each program in GB, as pycocoevalcap sets it.
-_GIGABYTES = {METEOR_NAME: 2, SPICE_NAME: 8}
+# Heap memory in GB, as pycocoevalcap sets it.
+_GIGABYTES = 8
 # SPICE writes its result with the JavaScript of Java, which Java 15 no longer has; it was
 # compiled for Java 8.
 _SPICE_JAVA = range(8, 15)
 _CORENLP = "stanford-corenlp-3.6.0"
-
-
-def meteor_1_5(corpus: Corpus, limits: JavaLimits | None = None) -> tuple[float, Floats]:
-    """Return the METEOR 1.5 score of the corpus, from summed statistics, and of its images.
-
-    Args:
-        corpus: The captions.
-        limits: How long the program may take.
-
-    Raises:
-        MetricError: The program cannot run, fails, or takes longer than its limits.
-        MissingDependencyError: pycocoevalcap is not installed.
-    """
-    limits = limits or JavaLimits()
-    check_present(METEOR_NAME, limits)
-    references = corpus.by_image(corpus.reference_tokens)
-    asked = [
-        # A caption cannot hold the protocol's separator.
-        " ||| ".join(("SCORE", *texts, caption.replace("|||", "").replace("  ", " ")))
-        for caption, texts in zip(corpus.prediction_tokens, references, strict=True)
-    ]
-    arguments = ("-jar", "meteor-1.5.jar", "-", "-", "-stdio", "-l", "en", "-norm")
-    with JavaProgram(
-        METEOR_NAME,
-        arguments,
-        gigabytes=_GIGABYTES[METEOR_NAME],
-        folder=_package() / "meteor",
-        limits=limits,
-    ) as program:
-        statistics = []
-        for line in program.ask(asked, len(asked)):
-            _numbers(program, line.split(), line)
-            statistics.append(line)
-        evaluated = " ||| ".join(("EVAL", *statistics))
-        # The score of each image, then that of all.
-        scores = [
-            _numbers(program, [line], line)[0] for line in program.ask([evaluated], len(asked) + 1)
-        ]
-    return scores[-1], np.array(scores[:-1], np.float64)
 
 
 def spice(corpus: Corpus, limits: JavaLimits | None = None) -> tuple[float, Floats]:
@@ -89,7 +45,7 @@ def spice(corpus: Corpus, limits: JavaLimits | None = None) -> tuple[float, Floa
         MissingDependencyError: pycocoevalcap is not installed.
     """
     limits = limits or JavaLimits()
-    version = check_present(SPICE_NAME, limits)
+    version = check_present(limits)
     references = corpus.by_image(corpus.reference_tokens)
     asked = [
         {"image_id": number, "test": caption, "refs": list(texts)}
@@ -108,7 +64,7 @@ def spice(corpus: Corpus, limits: JavaLimits | None = None) -> tuple[float, Floa
             arguments
             if version < 9
             else ("--add-opens=java.base/java.lang=ALL-UNNAMED", *arguments),
-            gigabytes=_GIGABYTES[SPICE_NAME],
+            gigabytes=_GIGABYTES,
             folder=_package() / "spice",
             limits=limits,
         ) as program:
@@ -122,11 +78,10 @@ def spice(corpus: Corpus, limits: JavaLimits | None = None) -> tuple[float, Floa
     return float(np.mean(images)), images
 
 
-def check_present(name: str, limits: JavaLimits | None = None) -> int:
-    """Check that an official program can start, and return the version of Java.
+def check_present(limits: JavaLimits | None = None) -> int:
+    """Check that SPICE's program can start, and return the version of Java.
 
     Args:
-        name: `METEOR_NAME` or `SPICE_NAME`.
         limits: How long Java may take to start.
 
     Raises:
@@ -135,12 +90,11 @@ def check_present(name: str, limits: JavaLimits | None = None) -> int:
         MissingDependencyError: pycocoevalcap is not installed.
     """
     if find_spec("pycocoevalcap") is None:
-        raise MissingDependencyError("pycocoevalcap", extra="coco", purpose=f"The official {name}")
-    check_java(name)
-    if name == SPICE_NAME:
-        _check_corenlp(_package() / "spice" / "lib")
-    version = java_version(name, _GIGABYTES[name], limits or JavaLimits())
-    if name == SPICE_NAME and version not in _SPICE_JAVA:
+        raise MissingDependencyError("pycocoevalcap", extra="coco", purpose="The official SPICE")
+    check_java(SPICE_NAME)
+    _check_corenlp(_package() / "spice" / "lib")
+    version = java_version(SPICE_NAME, _GIGABYTES, limits or JavaLimits())
+    if version not in _SPICE_JAVA:
         raise MetricError(
             f"The official SPICE needs Java {_SPICE_JAVA[0]} to {_SPICE_JAVA[-1]}, and this is "
             f"Java {version}",
@@ -166,18 +120,8 @@ def _check_corenlp(folder: Path) -> None:
 def _package() -> Path:
     spec = find_spec("pycocoevalcap")
     if spec is None or not spec.submodule_search_locations:
-        raise MissingDependencyError("pycocoevalcap", extra="coco", purpose="An official program")
+        raise MissingDependencyError("pycocoevalcap", extra="coco", purpose="The official SPICE")
     return Path(next(iter(spec.submodule_search_locations)))
-
-
-def _numbers(program: JavaProgram, words: Sequence[str], line: str) -> list[float]:
-    try:
-        numbers = [float(word) for word in words]
-    except ValueError:
-        numbers = []
-    if not numbers:
-        raise program.failure(f"answered with something else than numbers, {line[:60]!r}")
-    return numbers
 
 
 def _number(value: object) -> float:

@@ -15,7 +15,7 @@ _DROPPED_LETTERS = 0.01
 # What metrics know of English only.
 _ENGLISH_ONLY = {
     "meteor": "METEOR's stems and synonyms are English",
-    "meteor_1_5": "METEOR 1.5 runs with its English stems, synonyms and paraphrases",
+    "meteor_1_5": "METEOR 1.5's stems, synonyms and paraphrases are English",
     "spice": "SPICE parses English",
 }
 

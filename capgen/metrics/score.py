@@ -18,16 +18,20 @@ import capgen
 import capgen.metrics.bleu as bleu
 import capgen.metrics.cider as cider
 import capgen.metrics.meteor as meteor
+import capgen.metrics.meteor_1_5.score as meteor_1_5
+import capgen.metrics.official as official
 import capgen.metrics.rouge as rouge
 from capgen.config.evaluation import JavaLimits
 from capgen.errors import CapgenError, MetricError, UsageError, did_you_mean
 from capgen.metrics.cider import DocumentFrequencies
 from capgen.metrics.corpus import Corpus, Floats, Integers, check_captions
 from capgen.metrics.language import LanguageStatistics, language_statistics
+from capgen.metrics.meteor_1_5 import resources
+from capgen.metrics.meteor_1_5.statistics import scores as meteor_scores
+from capgen.metrics.meteor_1_5.statistics import summable
 from capgen.metrics.programs import (
     nothing_computed,
     program_failures,
-    program_scores,
     sentence,
 )
 from capgen.metrics.ptb.tokenizer import TOKENIZER, TOKENIZER_VERSION
@@ -43,7 +47,7 @@ METRICS = {
     "rouge_score": "ROUGE-L F1 of the rouge-score package, its own tokens, best reference",
     "cider_d": "CIDEr-D of pycocoevalcap's class Cider (n = 4, sigma = 6)",
     "meteor": "METEOR of nltk.translate.meteor_score with WordNet 3.0, best reference",
-    "meteor_1_5": "METEOR 1.5 by its own program, through pycocoevalcap and Java",
+    "meteor_1_5": "METEOR 1.5 for English, equal to its own program, data of pycocoevalcap",
     "spice": "SPICE by its own program, through pycocoevalcap and Java",
 }
 DEFAULT_METRICS = ("bleu", "rouge_l", "rouge_score", "cider_d", "meteor")
@@ -107,6 +111,8 @@ class ScoreReport:
         per_image: Name → (images,) scores in the order of `image_ids`.
         bleu_statistics: (images, 10) counts, see `capgen.metrics.bleu`; None without BLEU.
             A corpus BLEU is not the mean of its images': the bootstrap needs these.
+        meteor_statistics: (images, 23) counts, see `capgen.metrics.meteor_1_5.statistics`, for
+            the same reason; None without METEOR 1.5.
         language: Length, vocabulary and variety of the predictions.
         left_out: Metric that was asked for and not computed → the reason, as a sentence.
         failed: Those of them that failed, such as official programs; the others cannot read the
@@ -119,6 +125,7 @@ class ScoreReport:
     corpus: Mapping[str, float]
     per_image: Mapping[str, Floats]
     bleu_statistics: Integers | None = field(default=None, repr=False)
+    meteor_statistics: Integers | None = field(default=None, repr=False)
     language: LanguageStatistics
     notes: tuple[str, ...] = ()
     stamp: Stamp
@@ -194,7 +201,7 @@ def score_captions(
     corpus = Corpus(predictions, references, chosen)
     left_out = unreadable(metrics, language, texts)
     read = [name for name in metrics if name not in left_out]
-    scores, bleu_statistics, failures = _scores(corpus, read, document_frequencies, java)
+    scores, counts, failures = _scores(corpus, read, document_frequencies, java)
     if not scores:
         raise nothing_computed(left_out, failures)
     computed = [name for name in read if name not in failures]
@@ -203,7 +210,8 @@ def score_captions(
         image_ids=corpus.image_ids,
         corpus={name: value for name, (value, _) in scores.items()},
         per_image={name: values for name, (_, values) in scores.items()},
-        bleu_statistics=bleu_statistics,
+        bleu_statistics=counts.get("bleu"),
+        meteor_statistics=counts.get("meteor_1_5"),
         language=language_statistics(corpus.prediction_tokens, training=training_captions),
         left_out=left_out,
         failed=tuple(failures),
@@ -290,12 +298,12 @@ def _scores(
     metrics: Collection[str],
     frequencies: DocumentFrequencies | None,
     java: JavaLimits | None,
-) -> tuple[dict[str, tuple[float, Floats]], Integers | None, dict[str, CapgenError]]:
-    """Return corpus and per-image scores by name, BLEU's counts, and the metrics that failed."""
+) -> tuple[dict[str, tuple[float, Floats]], dict[str, Integers], dict[str, CapgenError]]:
+    """Return each metric's scores by name, counts of BLEU and METEOR 1.5, and what failed."""
     scores: dict[str, tuple[float, Floats]] = {}
-    statistics = None
+    counts: dict[str, Integers] = {}
     if "bleu" in metrics:
-        statistics = bleu.bleu_statistics(corpus)
+        counts["bleu"] = statistics = bleu.bleu_statistics(corpus)
         whole, single = bleu.bleu_scores(statistics.sum(axis=0)), bleu.bleu_scores(statistics)
         scores |= zip(bleu.NAMES, zip(whole.tolist(), single.T, strict=True), strict=True)
     means: dict[str, tuple[str, Callable[[], Floats]]] = {
@@ -308,8 +316,21 @@ def _scores(
         if metric in metrics:
             values = compute()
             scores[name] = float(np.mean(values)), values
-    more, failures = program_scores(corpus, metrics, java)
-    return scores | more, statistics, failures
+    # The other metrics are of use without those that need a program or data of others.
+    failures: dict[str, CapgenError] = {}
+    if "meteor_1_5" in metrics:
+        try:
+            counts["meteor_1_5"] = statistics = meteor_1_5.meteor_statistics(corpus)
+            total = meteor_scores(summable(statistics).sum(axis=0))
+            scores[resources.NAME] = float(total), meteor_scores(statistics)
+        except CapgenError as error:
+            failures["meteor_1_5"] = error
+    if "spice" in metrics:
+        try:
+            scores[official.SPICE_NAME] = official.spice(corpus, java)
+        except CapgenError as error:
+            failures["spice"] = error
+    return scores, counts, failures
 
 
 def _digest(references: Mapping[str, Sequence[str]]) -> str:
@@ -350,12 +371,12 @@ def _notes(
 
 def _versions(metrics: Collection[str]) -> dict[str, str]:
     packages = {
-        "rouge_score": "rouge-score",
-        "meteor": "nltk",
-        "meteor_1_5": "pycocoevalcap",
-        "spice": "pycocoevalcap",
+        "rouge_score": ("rouge-score",),
+        "meteor": ("nltk",),
+        "meteor_1_5": ("nltk", "pycocoevalcap"),
+        "spice": ("pycocoevalcap",),
     }
-    used = sorted({package for metric, package in packages.items() if metric in metrics})
+    used = sorted({name for metric in packages if metric in metrics for name in packages[metric]})
     return {"capgen": capgen.__version__} | {
         package: importlib.metadata.version(package) for package in used
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
@@ -9,8 +10,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
+from capgen.addresses import is_stored, without_credentials
 from capgen.errors import StorageError, UsageError
 from capgen.output.base import FORMATS, IMAGE_FOLDER, Format, format_of, suffix_format
+from capgen.paths import cache_dir
+from capgen.storage.drivers import same_object, scheme_of
 
 Item = TypeVar("Item")
 # The file of an image folder that has the captions.
@@ -24,12 +28,20 @@ class Target:
     """A file to write.
 
     Attributes:
-        path: The file; of an image folder its `metadata.jsonl`.
+        path: The file; of an image folder its `metadata.jsonl`; of an object in a store its local
+            copy.
         format: A key of `FORMATS`, or `IMAGE_FOLDER`.
+        address: The object's address, or None for a file.
     """
 
     path: Path
     format: str
+    address: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Its name for messages."""
+        return str(self.path) if self.address is None else without_credentials(self.address)
 
     @property
     def kind(self) -> Format:
@@ -40,11 +52,11 @@ class Target:
         return self.format == IMAGE_FOLDER
 
 
-def targets_of(paths: Sequence[Path], asked: str | None) -> tuple[Target, ...]:
+def targets_of(paths: Sequence[Path | str], asked: str | None) -> tuple[Target, ...]:
     """Return the files to write, each in the format of its suffix.
 
     Args:
-        paths: The files, or folders of image folders.
+        paths: The files, addresses of objects in stores, or folders of image folders.
         asked: Format of the only file; of several, of those whose suffix tells none.
 
     Raises:
@@ -53,7 +65,7 @@ def targets_of(paths: Sequence[Path], asked: str | None) -> tuple[Target, ...]:
     """
     targets = tuple(_target(path, asked, alone=len(paths) == 1) for path in paths)
     if asked is not None and paths and asked not in (target.format for target in targets):
-        format_of(paths[0], asked)  # refuses what is no format
+        format_of(Path(paths[0]), asked)  # refuses what is no format
         raise UsageError(
             f"--format {asked}: each -o has a suffix that says something else",
             hint="Leave out --format, or name a file or folder without such a suffix.",
@@ -61,13 +73,47 @@ def targets_of(paths: Sequence[Path], asked: str | None) -> tuple[Target, ...]:
     return targets
 
 
-def _target(path: Path, asked: str | None, *, alone: bool) -> Target:
+def _target(place: Path | str, asked: str | None, *, alone: bool) -> Target:
+    if is_stored(str(place)):
+        return _stored(str(place), asked, alone=alone)
+    path = Path(place)
     told = suffix_format(path)
     undecided = told is None or (asked == IMAGE_FOLDER and path.name == METADATA)
     form = format_of(path, asked if alone or undecided else told)
     if form == IMAGE_FOLDER and path.name != METADATA:
         path = path / METADATA
     return Target(path, form)
+
+
+def _stored(address: str, asked: str | None, *, alone: bool) -> Target:
+    path = _local_copy(address)
+    told = suffix_format(path)
+    if told is None and asked is None:
+        shown = without_credentials(address)
+        known = ", ".join(known.suffixes[0] for known in FORMATS.values())
+        raise UsageError(f"-o {shown}: its name must end with one of {known}")
+    form = format_of(path, asked if alone or told is None else told)
+    if form == IMAGE_FOLDER:
+        raise UsageError(
+            "--format imagefolder needs a folder on this machine",
+            hint="Copy it to the store afterwards.",
+        )
+    return Target(path, form, address)
+
+
+def _local_copy(address: str) -> Path:
+    """Return where the copy of an output is while it is written.
+
+    Raises:
+        UsageError: The address is of a local file.
+    """
+    if scheme_of(address) in ("file", "local"):
+        raise UsageError(
+            f"-o {without_credentials(address)}: capgen writes local files by their path",
+            hint="Leave out file://.",
+        )
+    key = hashlib.sha256(same_object(address).encode()).hexdigest()[:16]
+    return cache_dir() / "outputs" / key / address.rstrip("/").rpartition("/")[2]
 
 
 def journaled(targets: Sequence[Target]) -> Target | None:

@@ -10,33 +10,28 @@ from typing import Any
 from capgen.config import NO_TAGS, TagOptions
 from capgen.errors import MissingDependencyError
 from capgen.output.base import Write
-from capgen.output.tables import columns, row
+from capgen.output.typed_rows import column_types, typed_row
 from capgen.paths import writing
 from capgen.records import Record
 
 _GROUP_ROWS = 4096
-_TYPES = {
-    **dict.fromkeys(("score", "log_probability", "confidence"), "float64"),
-    **dict.fromkeys(("width", "height"), "int64"),
-}
 
 
 @contextmanager
 def open_parquet(
     path: Path, tags: TagOptions = NO_TAGS, *, reviewed: bool = False
 ) -> Iterator[Write]:
-    """Write Parquet with the columns of `capgen.output.tables.columns`; needs pyarrow."""
+    """Write Parquet with the columns of `capgen.output.typed_rows`; needs pyarrow."""
     with open_rows(path, parquet_schema(tags, reviewed=reviewed)) as write_row:
 
         def write(record: Record, thumbnail: bytes | None) -> None:
-            cells = row(record, tags, reviewed=reviewed)
-            write_row({name: _utf8(value) for name, value in cells.items()})
+            write_row(typed_row(record, tags, reviewed=reviewed))
 
         yield write
 
 
 def parquet_schema(tags: TagOptions = NO_TAGS, *, reviewed: bool = False) -> Any:
-    """Return pyarrow's schema of the columns of `capgen.output.tables.columns`.
+    """Return the pyarrow.Schema of the columns of `capgen.output.typed_rows`.
 
     Raises:
         MissingDependencyError: pyarrow is not installed.
@@ -45,8 +40,7 @@ def parquet_schema(tags: TagOptions = NO_TAGS, *, reviewed: bool = False) -> Any
         import pyarrow
     except ImportError as error:
         raise MissingDependencyError("pyarrow", extra="parquet", purpose="Parquet") from error
-    names = columns(tags, reviewed=reviewed)
-    return pyarrow.schema([(name, _TYPES.get(name, "string")) for name in names])
+    return pyarrow.schema(list(column_types(tags, reviewed=reviewed).items()))
 
 
 @contextmanager
@@ -69,8 +63,3 @@ def open_rows(path: Path, schema: Any) -> Iterator[Callable[[dict[str, Any]], No
 
         yield write
         flush()
-
-
-def _utf8(value: object) -> object:
-    """Escape what is not text in a file name: Parquet's strings are UTF-8."""
-    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value

@@ -50,6 +50,8 @@ class RunStarted(Event):
         init: The captioner it starts from, or an empty string for a new one.
         encoder: Architecture and size of the encoder, as in `EfficientNet-lite2`.
         decoder: Architecture and size of the decoder, as in `GPT-2 3×256`.
+        processes: How many processes share the work.
+        machines: How many machines they are on.
     """
 
     event: ClassVar[str] = "run_started"
@@ -67,6 +69,8 @@ class RunStarted(Event):
     init: str = ""
     encoder: str = ""
     decoder: str = ""
+    processes: int = 1
+    machines: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,6 +193,8 @@ class RunResumed(Event):
         step: Steps taken so far.
         epochs: Total epochs.
         steps: Total steps.
+        processes: How many processes share the work.
+        machines: How many machines they are on.
     """
 
     event: ClassVar[str] = "run_resumed"
@@ -197,6 +203,8 @@ class RunResumed(Event):
     step: int
     epochs: int
     steps: int
+    processes: int = 1
+    machines: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path, PureWindowsPath
 
-from capgen.addresses import is_url
+from capgen.addresses import is_stored, is_url
 
 
 class ImagePlaces:
@@ -57,7 +57,7 @@ class ImagePlaces:
         ]
 
     def _candidates(self, path: str | None) -> list[Path]:
-        if not path or is_url(path):
+        if not path or is_url(path) or is_stored(path):
             return []
         names = dict.fromkeys((path, path.strip()))
         if "\\" in path:  # written on Windows

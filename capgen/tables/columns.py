@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from capgen.errors import DataError, did_you_mean
 from capgen.file_types import has_image_suffix
 from capgen.tables.lists import texts_in
 from capgen.tables.rows import Row
@@ -57,6 +58,23 @@ def image_column(names: Sequence[str], first: Mapping[str, Any]) -> str | None:
     """Return the column of images by its name, and by the cells of the first row; or None."""
     known = known_columns(names, IMAGE_NAMES)
     return min(known, key=lambda name: _unlikely(first.get(name)), default=None)
+
+
+def named_column(place: str, names: Sequence[str], given: str | None) -> str:
+    """Return the column that the user named.
+
+    Raises:
+        DataError: There is no such column, or none was named.
+    """
+    if given is None:
+        raise DataError(
+            f"{place} has no column of images",
+            hint=f"Name it with --path-column: {', '.join(names)}" if names else "It is empty.",
+        )
+    for name in (given, given.strip()):
+        if name in names:
+            return name
+    raise DataError(f"{place} has no column '{given}'", hint=did_you_mean(given, names))
 
 
 def _unlikely(cell: object) -> int:

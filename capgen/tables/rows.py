@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any
 
 from capgen.file_types import has_image_suffix
@@ -54,13 +54,18 @@ class Table:
     rows: Iterator[Row]
 
 
-def is_table(path: Path) -> bool:
+def is_table(path: PurePath) -> bool:
     """Whether a file is a table, by its name."""
     return path.suffix.lower() in SUFFIXES or path.name.lower() in _TEXT_TABLES
 
 
+def is_parquet(name: str) -> bool:
+    """Whether a file is Parquet, by its name."""
+    return name.lower().endswith(".parquet")
+
+
 def read_table(
-    path: Path, lines: Iterable[str], *, strict: bool = True, short_rows: bool = False
+    path: PurePath, lines: Iterable[str], *, strict: bool = True, short_rows: bool = False
 ) -> Table:
     """Begin to read a table, in the format of its suffix.
 

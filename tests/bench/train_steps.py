@@ -27,9 +27,9 @@ from torch.profiler import ProfilerActivity, profile
 from capgen.config import TrainConfig
 from capgen.models.torch_devices import choose_device, hardware
 from capgen.records import Event
-from capgen.training.optimization.processes import Alone
 from capgen.training.optimization.trainer import Trainer
 from capgen.training.plan.stages import resolve_plan
+from capgen.training.processes.base import Alone
 from capgen.training.run.assemble import build_trainer, split_inputs
 from capgen.training.run.run_data import RunData, open_run_data
 from capgen.training.run.stop_request import StopRequest

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +18,14 @@ import torch
 from capgen.models.known import KNOWN_MODELS
 from tests.pages import PAGES, ROOT, Block, Command, blocks, commands, help_examples
 from tests.readers_place import ReadersPlace, reading
+from tests.readers_store import stocked
 from tests.readers_supplies import Supplies, make_supplies, said
 
 pytestmark = pytest.mark.usefixtures("handlers_put_back")
 
 # What cannot run here, by how it begins, and why.
 NOT_RUN = {
+    "srun capgen": "needs Slurm",
     "pip install .": "installs; .ci/run does",
     "pip install -e '.[dev]'": "installs; .ci/run does",
     "pip install '.[mini,export]'": "installs; the tests need these extras too",
@@ -41,10 +44,13 @@ NOT_RUN = {
     "curl ": "asks a service; see test_services_page.py",
     "openssl rand": "makes a token",
     "ssh -L": "needs another machine",
+    "torchrun": "starts several processes; see training/test_launchers.py",
+    "accelerate launch": "likewise",
     "capgen caption *.jpg --model USER/NAME --device cuda": "needs a GPU, which the tests hide",
     "pip install 'capgen[": "installs; .ci/run does",
     "llama-server": "is a program of its own; e2e/test_real_servers.py runs llama.cpp's server",
     "capgen caption photo.jpg --model my-lora/": "needs gigabytes; see models/test_adapters.py",
+    "capgen caption hf://": "asks the Hub for a list of files",
     "capgen calibrate qwen3-vl-2b": "needs gigabytes; see captioning/test_prompted.py",
 }
 # Commands with a model of gigabytes: e2e/test_prompted.py runs such commands with tiny ones.
@@ -134,7 +140,11 @@ def test_what_a_page_shows_runs(
     part: Part, supplies: Supplies, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logs_in = any("capgen hub login" in block.text for block in part.blocks)
-    with reading(supplies, tmp_path, monkeypatch, logged_in=not logs_in) as place:
+    stores = any("s3://" in block.text for block in part.blocks)
+    with (
+        stocked(supplies, monkeypatch) if stores else nullcontext(),
+        reading(supplies, tmp_path, monkeypatch, logged_in=not logs_in) as place,
+    ):
         for thing in things(part):
             if isinstance(thing, Command):
                 check(place, thing)
@@ -155,7 +165,7 @@ def check(place: ReadersPlace, command: Command) -> None:
     if command.output:
         alike(done.out.strip(), command.output.strip())
     for option, value in zip(command.words, command.words[1:], strict=False):
-        if option in WRITES and re.search(r"\.\w+$", value):
+        if option in WRITES and "://" not in value and re.search(r"\.\w+$", value):
             assert (place.work / value).stat().st_size, f"{command}: no {value}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 
 import pytest
 
@@ -34,6 +35,22 @@ def test_an_error_carries_message_and_hint() -> None:
         *("x.jpg: gone", "x.jpg: gone"),
         *("Look again.", "missing"),
     )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ImageError("x.jpg: gone", code="missing", hint="Look again."),
+        MissingDependencyError("onnx", extra="export", purpose="exporting to ONNX"),
+        errors.TrainingStopped("stopped at step 3", signal=15, hint="Go on."),
+        UsageError("--beams is 0", hint="Use 1."),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_reaches_another_process_whole(error: CapgenError) -> None:
+    other = pickle.loads(pickle.dumps(error))
+    assert type(other) is type(error)
+    assert (str(other), other.args, vars(other)) == (str(error), error.args, vars(error))
 
 
 def test_a_missing_package_names_its_extra() -> None:

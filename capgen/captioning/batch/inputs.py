@@ -1,4 +1,4 @@
-"""Command-line inputs as sources: files, folders, patterns, lists, archives, addresses."""
+"""Command-line inputs as sources: files, folders, patterns, lists, archives, addresses, stores."""
 
 from __future__ import annotations
 
@@ -11,14 +11,22 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from capgen.addresses import is_url
-from capgen.captioning.batch.sources import FailedSource, FileSource, Source, UrlSource
+from capgen.addresses import is_stored, is_url, without_credentials
+from capgen.captioning.batch.sources import (
+    FailedSource,
+    FileSource,
+    Source,
+    StoredSource,
+    UrlSource,
+)
 from capgen.config import ImageLimits, InputOptions
 from capgen.errors import ImageError
 from capgen.file_types import has_image_suffix
 from capgen.images.decoders import printable
 from capgen.images.folders import find_images, is_shard, natural_key, passed_over
 from capgen.paths import is_folder
+from capgen.storage.drivers import check_driver
+from capgen.tables.rows import is_parquet
 
 STDIN = "-"
 
@@ -31,7 +39,8 @@ class Inputs:
     Args:
         names: Files, folders, patterns, archives, addresses, or `-` for stdin.
         options: How to read them.
-        manifest: A table that names images (see `capgen.tables`).
+        manifest: A table that names images (see `capgen.tables`): a path, or an address in a
+            store.
         stdin: Stream that `-` stands for.
         limits: The largest image to take out of an archive.
         sources: Images that something else has found.
@@ -45,7 +54,7 @@ class Inputs:
         names: Sequence[str],
         options: InputOptions | None = None,
         *,
-        manifest: Path | None = None,
+        manifest: Path | str | None = None,
         stdin: BinaryIO | None = None,
         limits: ImageLimits | None = None,
         sources: Sequence[Source] = (),
@@ -61,6 +70,9 @@ class Inputs:
         if manifest is not None:
             from capgen.captioning.batch.manifests import read_manifest
 
+            check_driver(str(manifest))
+
+            manifest = Path(manifest) if not is_stored(str(manifest)) else str(manifest)
             self._parts.append(read_manifest(manifest, options))
         self._names = list(names)
         self._options = options
@@ -103,10 +115,18 @@ class Inputs:
     def passed_over(self) -> Counter[str]:
         """Count what the named folders hold besides what is captioned, by kind."""
         counts: Counter[str] = Counter()
-        for folder in filter(is_folder, map(Path, filter(None, self._names))):
+        for folder in filter(is_folder, map(Path, filter(None, self._local_names()))):
             with suppress(OSError):  # its own record says why it cannot be read
                 counts += passed_over(folder, recursive=self._options.recursive)
         return counts
+
+    def stored(self) -> list[str]:
+        """Return the named addresses in stores, without credentials; the manifest's, too."""
+        names = [*self._names, str(self._manifest or "")]
+        return [without_credentials(name) for name in names if is_stored(name)]
+
+    def _local_names(self) -> list[str]:
+        return [name for name in self._names if not is_stored(name) and not is_url(name)]
 
     def __iter__(self) -> Iterator[Source]:
         for part in self._parts:
@@ -137,6 +157,8 @@ def _expand(
         return read_stdin(stdin, options, limits)
     if is_url(name):
         return [UrlSource.at(name, allow_private=options.allow_private)]
+    if is_stored(name):
+        return _stored(name, options, limits)
     path = Path(name)
     if not name or os.path.lexists(path):
         return _existing(name, path, options, limits)
@@ -154,7 +176,64 @@ def _existing(
         from capgen.captioning.batch.tar_shards import read_shard
 
         return read_shard(path, limits, lambda member: selected(member, options))
+    if is_parquet(path.name):
+        from capgen.captioning.batch.parquet_rows import read_parquet
+
+        return read_parquet(path, options, limits)
     return [FileSource(os.fspath(path) if name else "")]
+
+
+def _stored(address: str, options: InputOptions, limits: ImageLimits) -> Iterable[Source]:
+    """Return what an address in a store names. Nothing is listed before it is needed."""
+    check_driver(address)
+    if glob.has_magic(address):
+        return _stored_matches(address, options, limits)
+    if has_image_suffix(address):
+        return [StoredSource.at(address)]
+    return _stored_object(address, options, limits)
+
+
+def _stored_object(address: str, options: InputOptions, limits: ImageLimits) -> Iterator[Source]:
+    """Yield the images of an archive, a table of images or a folder, or a file of any name."""
+    from capgen.captioning.batch.stored import images_below, is_file
+
+    if is_shard(Path(address)):
+        from capgen.captioning.batch.tar_shards import read_shard
+
+        yield from read_shard(address, limits, lambda member: selected(member, options))
+    elif is_parquet(address):
+        from capgen.captioning.batch.parquet_rows import read_parquet
+
+        yield from read_parquet(address, options, limits)
+    elif is_file(address):
+        yield StoredSource.at(address)
+    else:
+        yield from images_below(
+            address, recursive=options.recursive, wanted=lambda name: selected(name, options)
+        )
+
+
+def _stored_matches(pattern: str, options: InputOptions, limits: ImageLimits) -> Iterator[Source]:
+    for found in stored_matches(pattern, options):
+        if isinstance(found, str):
+            yield from _stored_object(found, options, limits)
+        else:
+            yield found
+
+
+def stored_matches(pattern: str, options: InputOptions) -> Iterator[Source | str]:
+    """Yield the images that a pattern of a store names, and addresses of archives and tables."""
+    from capgen.captioning.batch.stored import matches_of, no_match
+
+    found = False
+    for address, size in matches_of(pattern):
+        found = True
+        if not has_image_suffix(address):
+            yield address
+        elif selected(address, options):
+            yield StoredSource.at(address, size)
+    if not found:
+        yield no_match(pattern)
 
 
 def _pattern(name: str, options: InputOptions, limits: ImageLimits) -> Iterable[Source]:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import codecs
+import io
 import os
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from capgen.addresses import without_credentials
 from capgen.captioning.batch.sources import BytesSource, FailedSource, Source, named_source
 from capgen.config import ImageLimits, InputOptions
-from capgen.errors import DataError, ImageError, did_you_mean
+from capgen.errors import DataError, ImageError
 from capgen.images.decoders import printable
-from capgen.tables.columns import image_column
-from capgen.tables.rows import SUFFIXES, Table, is_table, read_table
+from capgen.tables.columns import image_column, named_column
+from capgen.tables.rows import SUFFIXES, Table, is_parquet, is_table, read_table
 
 STDIN_NAME = "-"
 _BLOCK = 1 << 16
@@ -51,57 +53,71 @@ def _split(stream: BinaryIO, first: bytes, end: bytes) -> Iterator[bytes]:
         yield rest
 
 
-def read_manifest(path: Path, options: InputOptions) -> Iterator[Source]:
+def read_manifest(place: Path | str, options: InputOptions) -> Iterator[Source]:
     """Return the images that a table names, relative to its folder.
 
     A row without an image becomes a failure that names its line.
 
+    Args:
+        place: The table's path, or its address in a store.
+        options: Which column names the images, and from where they may be fetched.
+
     Raises:
         DataError: The file cannot be read, or has no column of images.
+        StoreError: The store does not give it.
+        MissingDependencyError: It is Parquet, and pyarrow is not installed.
     """
+    path = Path(place) if isinstance(place, Path) else PurePosixPath(place)
+    name = os.fspath(place) if isinstance(place, Path) else without_credentials(place)
+    if is_parquet(name):
+        from capgen.captioning.batch.parquet_rows import read_parquet
+
+        return read_parquet(place, options, ImageLimits())
     if not is_table(path):
-        suffixes = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
-        raise DataError(f"{path}: a manifest must be a {suffixes} file")
+        suffixes = ", ".join(SUFFIXES)
+        raise DataError(f"{name}: a manifest must be a {suffixes} or .parquet file")
+    table = read_table(path, _lines(place), strict=False)
+    column = _image_column(name, table, options.path_column)
+    base = place.parent if isinstance(place, Path) else place.rpartition("/")[0]
+    return _named_rows(name, base, table, column, options)
+
+
+def _lines(place: Path | str) -> Iterable[str]:
+    # Bytes that are not UTF-8 survive, as in file names.
+    if isinstance(place, str):
+        from capgen.storage.reading import open_object
+
+        text = open_object(place)
+        return io.TextIOWrapper(text, encoding="utf-8-sig", errors="surrogateescape", newline="")
     try:
-        # Bytes that are not UTF-8 survive, as in file names.
-        file = path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
+        return place.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
     except OSError as error:
-        raise DataError(f"Cannot read {path}: {error.strerror}") from error
-    table = read_table(path, file, strict=False)
-    return _named_rows(path, table, _image_column(path, table, options.path_column), options)
+        raise DataError(f"Cannot read {place}: {error.strerror}") from error
 
 
-def _image_column(path: Path, table: Table, given: str | None) -> str:
-    names = table.names
-    if any("\0" in name for name in names):
-        raise DataError(f"{path}: not a UTF-8 table", hint="Save it as UTF-8.")
-    if given is None:
-        column = image_column(names, table.first)
-        if column is not None:
-            return column
-        raise DataError(
-            f"{path} has no column of images",
-            hint=f"Name it with --path-column: {', '.join(names)}" if names else "It is empty.",
-        )
-    for name in (given, given.strip()):
-        if name in names:
-            return name
-    raise DataError(f"{path} has no column '{given}'", hint=did_you_mean(given, names))
+def _image_column(place: str, table: Table, given: str | None) -> str:
+    if any("\0" in name for name in table.names):
+        raise DataError(f"{place}: not a UTF-8 table", hint="Save it as UTF-8.")
+    column = image_column(table.names, table.first) if given is None else None
+    return column or named_column(place, table.names, given)
 
 
-def _named_rows(path: Path, table: Table, column: str, options: InputOptions) -> Iterator[Source]:
+def _named_rows(
+    name: str, base: Path | str, table: Table, column: str, options: InputOptions
+) -> Iterator[Source]:
     for row in table.rows:
         cell = row.cells.get(column)
-        name = _name(cell, path.parent) if isinstance(cell, str) else ""
-        if name:
-            yield named_source(name, base=path.parent, allow_private=options.allow_private)
+        image = _name(cell, base) if isinstance(cell, str) else ""
+        if image:
+            yield named_source(image, base=base, allow_private=options.allow_private)
             continue
-        place = f"{os.fspath(path)}:{row.line}"
+        place = f"{name}:{row.line}"
         fault = row.fault or f"no image in column '{column}'"
         yield FailedSource(place, ImageError(f"{printable(place)}: {fault}", code="malformed"))
 
 
-def _name(cell: str, folder: Path) -> str:
+def _name(cell: str, folder: Path | str) -> str:
     """Strip a cell, unless the blanks belong to the name of an existing file."""
     bare = cell.strip()
-    return cell if bare != cell and os.path.lexists(folder / cell) else bare
+    kept = bare != cell and isinstance(folder, Path) and os.path.lexists(folder / cell)
+    return cell if kept else bare

@@ -4,6 +4,8 @@
 sources ─► reading threads: read, hash, look up, decode ─► batches ─► lanes: model ─► events
 ```
 
+What is in a store is read by further threads before that (`fetching`).
+
 Every stage is bounded, so memory does not grow with the number of images. Events come in the
 order of the sources, and captions do not depend on batches, workers or lanes.
 """
@@ -22,6 +24,7 @@ from threading import Event
 from typing import Any
 
 from capgen.captioning.abandoning import unless_stopped
+from capgen.captioning.batch.fetching import AT_ONCE, Readable, fetched_ahead
 from capgen.captioning.batch.grouping import grouped, read_ahead
 from capgen.captioning.batch.journal import Journal
 from capgen.captioning.batch.sources import Source
@@ -190,11 +193,13 @@ class _Pipeline:
         size = 1 if self.requests else self.captioner.batch_of(asked, lanes)
         workers = self.run.options.workers or usable_cores()
         logger.debug("batches of %d, %d reading threads, %d lanes", size, workers, lanes)
+        fetchers = ThreadPoolExecutor(max(AT_ONCE, workers), "capgen-fetch")
         readers = ThreadPoolExecutor(workers, "capgen-read")
         models = ThreadPoolExecutor(lanes, "capgen-model")
         working: deque[Future[list[ImageDone]]] = deque()
         try:
-            reads = read_ahead(readers, self._read, sources, size + workers)
+            images = fetched_ahead(fetchers, sources, self._bytes, ahead=max(AT_ONCE, workers))
+            reads = read_ahead(readers, self._read, images, size + workers)
             for batch in grouped(reads, size, _input_bytes):
                 working.append(models.submit(self._caption, batch))
                 if len(working) > waiting:
@@ -203,14 +208,18 @@ class _Pipeline:
                 yield working.popleft().result()
         finally:
             self.stop.set()
+            fetchers.shutdown(wait=False, cancel_futures=True)
             readers.shutdown(wait=False, cancel_futures=True)
             models.shutdown(wait=False, cancel_futures=True)
 
-    def _read(self, source: Source) -> _Read:
+    def _bytes(self, source: Source) -> bytes:
+        return source.read(self.run.limits, self.stop)
+
+    def _read(self, image: Readable) -> _Read:
         """Read, hash, look up and prepare one image, in a reading thread."""
-        limits, thumbnails = self.run.limits, self.run.thumbnails
+        limits, thumbnails, source = self.run.limits, self.run.thumbnails, image.source
         try:
-            data = source.read(limits, self.stop)
+            data = image.read()
             digest = hashlib.sha256(data).hexdigest()
         except (ImageError, MemoryError) as error:
             return self._failed(source, failure_of(error, source.name), None)
@@ -219,7 +228,7 @@ class _Pipeline:
         if known is not None and not thumbnails:
             return ImageDone(source=source, record=known, reused=earlier)
         prepared = self.captioner.prepare(
-            data, path=source.name, sha256=digest, limits=limits, thumbnail=thumbnails
+            data, path=source.name or None, sha256=digest, limits=limits, thumbnail=thumbnails
         )
         if known is not None:
             small = prepared.thumbnail if isinstance(prepared, Prepared) else None

@@ -1,4 +1,4 @@
-"""Sources of images: files, addresses, archive members, and inputs that yield no image.
+"""Sources of images: files, addresses, objects, archive members, and inputs without an image.
 
 A source takes little memory until it is read; many threads read.
 """
@@ -12,7 +12,7 @@ from pathlib import Path, PureWindowsPath
 from threading import Event
 from typing import Protocol, Self
 
-from capgen.addresses import is_url, without_credentials
+from capgen.addresses import is_stored, is_url, without_credentials
 from capgen.config import ImageLimits
 from capgen.errors import ImageError
 from capgen.images.decoders import printable
@@ -35,6 +35,11 @@ class Source(Protocol):
     @property
     def file(self) -> Path | None:
         """The file on disk, or None for other sources."""
+        ...
+
+    @property
+    def distant(self) -> bool:
+        """Whether it is in a store: reading is mostly waiting, so many are read at a time."""
         ...
 
     def read(self, limits: ImageLimits, stop: Event) -> bytes:
@@ -61,6 +66,10 @@ class _Named:
     @property
     def file(self) -> Path | None:
         return None
+
+    @property
+    def distant(self) -> bool:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +98,7 @@ class FileSource(_Named):
 
 @dataclass(frozen=True, slots=True)
 class BytesSource(_Named):
-    """Bytes in memory, from stdin or an archive."""
+    """Bytes in memory, from stdin, an archive or a table; the name is empty if they have none."""
 
     data: bytes
 
@@ -124,6 +133,36 @@ class UrlSource(_Named):
 
 
 @dataclass(frozen=True, slots=True)
+class StoredSource(_Named):
+    """An image in a store (see `capgen.storage`).
+
+    Args:
+        name: Its address without credentials.
+        address: Its address, if that is not its name.
+        size: Its bytes, or None if they are not known.
+    """
+
+    address: str | None = None
+    size: int | None = None
+
+    @classmethod
+    def at(cls, address: str, size: int | None = None) -> Self:
+        """Return the image at an address; user and password stay out of its name."""
+        name = without_credentials(address)
+        return cls(name, None if name == address else address, size)
+
+    @property
+    def distant(self) -> bool:
+        return True
+
+    def read(self, limits: ImageLimits, stop: Event) -> bytes:
+        from capgen.captioning.batch.stored_bytes import read_stored
+
+        address = self.address or self.name
+        return read_stored(address, self.label, limits.max_bytes, self.size, stop)
+
+
+@dataclass(frozen=True, slots=True)
 class FailedSource(_Named):
     """An input without an image: an empty folder, a broken line of a list."""
 
@@ -141,18 +180,45 @@ def _may_block(path: str) -> bool:
         return False  # `read_file` says why
 
 
-def named_source(name: str, *, base: Path | None = None, allow_private: bool = False) -> Source:
+def named_source(
+    name: str, *, base: Path | str | None = None, allow_private: bool = False
+) -> Source:
     """Return the source for a path or an address in a list or a manifest.
 
-    Relative paths start from `base`, by default the working directory.
+    Relative paths start from `base`, a folder or an address in a store, by default the working
+    directory.
     """
     if is_url(name):
         return UrlSource.at(name, allow_private=allow_private)
+    if is_stored(name):
+        return _stored(name, allow_private=allow_private)
     if not name:
         return FileSource("")
     if base is None:
         return FileSource(os.fspath(Path(name)))
+    if isinstance(base, str):
+        return FileSource(name) if name.startswith("/") else StoredSource.at(f"{base}/{name}")
     path = base / name
     if "\\" in name and not os.path.lexists(path):  # written on Windows
         path = base / PureWindowsPath(name).as_posix()
     return FileSource(os.fspath(path))
+
+
+def _stored(address: str, *, allow_private: bool) -> Source:
+    """Return the source for an address in a list, which may be a stranger's.
+
+    It must not make capgen tell a machine of the stranger's who is asking.
+    """
+    from capgen.storage.drivers import is_known, names_host
+
+    name = without_credentials(address)
+    shown = printable(name)
+    if not is_known(address):
+        error = ImageError(f"{shown}: capgen does not read such addresses", code="unsupported")
+    elif names_host(address) and not allow_private:
+        text = f"{shown}: a list may not name machines that capgen logs in to"
+        hint = "If you trust the list, use --allow-private-addresses."
+        error = ImageError(text, code="refused_address", hint=hint)
+    else:
+        return StoredSource.at(address)
+    return FailedSource(name, error)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import tarfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from capgen.addresses import without_credentials
 from capgen.captioning.batch.sources import BytesSource, FailedSource, Source
 from capgen.config import ImageLimits
 from capgen.config.archives import UnpackLimits
@@ -14,36 +16,48 @@ from capgen.errors import ImageError
 from capgen.file_types import has_image_suffix
 from capgen.images.decoders import printable
 from capgen.images.folders import is_seen_member
-from capgen.images.tar_archives import BLOCK_BYTES, TarReader, open_tar
+from capgen.images.tar_archives import BLOCK_BYTES, TarReader, open_tar, read_tar
+from capgen.storage.attempts import StoreError
 
 
-def read_shard(path: Path, limits: ImageLimits, wanted: Callable[[str], bool]) -> Iterator[Source]:
+def read_shard(
+    place: Path | str, limits: ImageLimits, wanted: Callable[[str], bool]
+) -> Iterator[Source]:
     """Yield the images of a tar archive in its order, named `ARCHIVE/MEMBER`.
 
     A damaged archive, or one that decompresses to too much, yields its images up to that point,
     then a failure.
 
     Args:
-        path: The archive.
+        place: The archive's path, or its address in a store: then a piece of it is in memory.
         limits: Larger members become failures without being read.
         wanted: Whether to take the member of that name.
+
+    Raises:
+        StoreError: The store does not give it to its end: images that follow would be missed.
     """
+    path = without_credentials(place) if isinstance(place, str) else os.fspath(place)
     has_images = False
     try:
-        with open_tar(path, UnpackLimits()) as archive:
+        with _open(place) as archive:
             for member in archive:
                 name = member.name
                 if not (member.isfile() and has_image_suffix(name) and is_seen_member(name)):
                     continue
                 has_images = True
                 if wanted(name):
-                    yield _source(archive, member, f"{os.fspath(path)}/{name}", limits)
+                    yield _source(archive, member, f"{path}/{name}", limits)
     except (tarfile.TarError, OSError) as error:
         yield _failure(path, error)
         return
+    except StoreError as error:
+        if has_images or error.fault not in ("missing", "permission"):
+            raise
+        yield FailedSource(path, ImageError(error.message, code=error.fault))
+        return
     if not has_images:
         message = f"{printable(path)}: no images in this archive"
-        yield FailedSource(os.fspath(path), ImageError(message, code="empty"))
+        yield FailedSource(path, ImageError(message, code="empty"))
 
 
 def _source(archive: TarReader, member: tarfile.TarInfo, name: str, limits: ImageLimits) -> Source:
@@ -57,7 +71,22 @@ def _source(archive: TarReader, member: tarfile.TarInfo, name: str, limits: Imag
     return BytesSource(name, b"".join(iter(lambda: stream.read(BLOCK_BYTES), b"")))
 
 
-def _failure(path: Path, error: Exception) -> FailedSource:
+@contextmanager
+def _open(place: Path | str) -> Iterator[TarReader]:
+    if isinstance(place, Path):
+        with open_tar(place, UnpackLimits()) as archive:
+            yield archive
+        return
+    from capgen.storage.reading import open_object
+
+    with open_object(place) as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        with read_tar(file, size, UnpackLimits()) as archive:
+            yield archive
+
+
+def _failure(path: str, error: Exception) -> FailedSource:
     if isinstance(error, PermissionError):
         fault = ImageError(f"{printable(path)}: not allowed to read it", code="permission")
     elif isinstance(error, FileNotFoundError):
@@ -65,4 +94,4 @@ def _failure(path: Path, error: Exception) -> FailedSource:
     else:
         text = f"{printable(path)}: the archive is damaged ({printable(str(error))})"
         fault = ImageError(text, code="unreadable")
-    return FailedSource(os.fspath(path), fault)
+    return FailedSource(path, fault)

@@ -18,13 +18,15 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def lanes_and_threads(total: int | None, batch_size: int | None) -> tuple[int, int]:
+def lanes_and_threads(
+    total: int | None, batch_size: int | None, cores: int | None = None
+) -> tuple[int, int]:
     """Return how many batches to run at once on the CPU, and the threads of each.
 
     Batches side by side keep cores busier than one batch spread over them, unless there are
-    only a few images.
+    only a few images. `cores` are those to use; None is all that this process may use.
     """
-    cores = usable_cores()
+    cores = cores or usable_cores()
     batches = (
         _MOST_LANES if total is None else math.ceil(total / (batch_size or DEFAULT_BATCH_SIZE))
     )

@@ -79,6 +79,14 @@ def _prompted(folder: ModelFolder, options: ModelOptions) -> Runtime:
     return PromptedRuntime(folder, options)
 
 
+def may_use_gpus(options: ModelOptions) -> bool:
+    """Whether the model that options name may run on a GPU, as far as options tell."""
+    if options.served or options.runtime == "onnx" or options.device == "cpu":
+        return False
+    bundled = options.model is None or options.model.partition(":")[0] == "mini"
+    return not bundled or options.runtime == "torch" or not _is_plain(options.device, options.dtype)
+
+
 def _is_plain(device: str, dtype: str) -> bool:
     """Whether ONNX Runtime can compute there, in that type."""
     return device in ("auto", "cpu") and dtype in ("auto", "fp32")

@@ -149,7 +149,7 @@ def _caption(
         run=job.run,
         limits=job.limits,
         results=Results(
-            outputs=(target.path,), undo_file=job.places.undo_file, quiet=job.places.quiet
+            outputs=(str(target.path),), undo_file=job.places.undo_file, quiet=job.places.quiet
         ),
         targets=(target,),
         format="",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from capgen.addresses import is_stored
 from capgen.cli.apply.options import ApplyPlaces
 from capgen.cli.console import Console
 from capgen.cli.help import examples
@@ -15,8 +16,10 @@ from capgen.cli.options import INPUT_PANEL, OUTPUT_PANEL, with_options
 from capgen.cli.user_defaults import unused_notes
 from capgen.config import ApplyOptions, ImageLimits, MetadataOptions
 from capgen.errors import UsageError
+from capgen.output.stored import check_stored
 from capgen.overwriting import OWN_UNDO, TEXT_OR_DATA, InputFiles, Output, check_outputs
 from capgen.paths import check_place
+from capgen.storage.reading import as_local
 
 if TYPE_CHECKING:
     from capgen.applying.locate import Locator
@@ -40,7 +43,7 @@ EXAMPLES = examples(
 def apply_command(
     context: typer.Context,
     records: Annotated[
-        Path,
+        str,
         typer.Argument(
             metavar="RECORDS",
             help="What `capgen caption -o` wrote, a gallery or its export, or a CSV with columns "
@@ -69,7 +72,21 @@ def apply_command(
             hint="Try --write-metadata, --sidecar .xmp or -o FILE.",
         )
     targets = targets_to_write(places)
+    check_stored(targets, [records] if is_stored(records) else ())
+    with as_local(records) as file:
+        code = _apply(console, file, which, places, targets, limits)
+    if code:
+        raise typer.Exit(code)
 
+
+def _apply(
+    console: Console,
+    records: Path,
+    which: ApplyOptions,
+    places: ApplyPlaces,
+    targets: tuple[Target, ...],
+    limits: ImageLimits,
+) -> int:
     from capgen.applying.choose import choose
     from capgen.applying.locate import Locator
     from capgen.cli.apply.run import ApplyJob, run_apply
@@ -99,9 +116,7 @@ def apply_command(
         targets=targets,
         limits=limits,
     )
-    code = run_apply(console, job)
-    if code:
-        raise typer.Exit(code)
+    return run_apply(console, job)
 
 
 def targets_to_write(places: ApplyPlaces) -> tuple[Target, ...]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from capgen.addresses import is_stored
 from capgen.cli.apply.command import files_to_keep, targets_to_write
 from capgen.cli.apply.options import ApplyPlaces
 from capgen.cli.console import Console
@@ -16,7 +17,12 @@ from capgen.cli.options import INPUT_PANEL, OUTPUT_PANEL, only, with_options
 from capgen.cli.user_defaults import unused_notes
 from capgen.config import ImageLimits
 from capgen.errors import UsageError
+from capgen.output.stored import check_stored
 from capgen.overwriting import TEXT_OR_DATA, InputFiles, Output, check_outputs
+from capgen.storage.reading import as_local
+
+if TYPE_CHECKING:
+    from capgen.output.files import Target
 
 EXAMPLES = examples(
     "capgen convert captions.jsonl -o captions.csv -o gallery.html",
@@ -29,7 +35,7 @@ EXAMPLES = examples(
 def convert_command(
     context: typer.Context,
     records: Annotated[
-        Path,
+        str,
         typer.Argument(
             metavar="RECORDS",
             help="What `capgen caption -o` wrote, its journal, a gallery or its export, or a CSV "
@@ -60,7 +66,20 @@ def convert_command(
     if not places.outputs:
         raise UsageError("Nothing was named to write to", hint="Try -o captions.csv.")
     targets = targets_to_write(places)
+    check_stored(targets, [records] if is_stored(records) else ())
+    with as_local(records) as file:
+        code = _convert(console, file, places, targets, limits)
+    if code:
+        raise typer.Exit(code)
 
+
+def _convert(
+    console: Console,
+    records: Path,
+    places: ApplyPlaces,
+    targets: tuple[Target, ...],
+    limits: ImageLimits,
+) -> int:
     from capgen.applying.choose import Chosen
     from capgen.applying.locate import Locator
     from capgen.cli.apply.run import ApplyJob, run_apply
@@ -79,6 +98,4 @@ def convert_command(
         targets=targets,
         limits=limits,
     )
-    code = run_apply(console, job)
-    if code:
-        raise typer.Exit(code)
+    return run_apply(console, job)

@@ -124,7 +124,7 @@ def _summarise(console: Console, job: ApplyJob, tally: _Tally, written: Sequence
     text = f"{count:,} caption{'' if count == 1 else 's'}"
     text += f" ({kinds})" if kinds else ""
     verb = " would be written" if job.places.dry_run else " written"
-    names = [str(target.path) for target in written]
+    names = [target.name for target in written]
     text += f"{verb} to {listed(names)}" if names else verb
     if tally.already:
         text += f"; {tally.already:,} already there"

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from capgen.addresses import is_url, without_credentials
+from capgen.addresses import is_stored, is_url, without_credentials
 from capgen.cli.caption.one import caption_one, choose_way, look_into
-from capgen.cli.caption.options import Look, Named, Results, Run
+from capgen.cli.caption.options import Look, Named, Results, Run, writes_parts
 from capgen.cli.console import Console
 from capgen.cli.help import examples
 from capgen.cli.options import (
@@ -38,6 +38,7 @@ from capgen.config import (
 )
 from capgen.errors import UsageError
 from capgen.output.files import Target, targets_of
+from capgen.output.stored import check_stored
 from capgen.overwriting import (
     OWN_IMAGE,
     OWN_JOURNAL,
@@ -71,6 +72,7 @@ EXAMPLES = examples(
     "capgen caption holiday/ -r --write-metadata --tags",
     "find . -name '*.png' -print0 | capgen caption - -0 --sidecar .txt",
     "capgen caption photos/ -o captions/ --shard 3/16",
+    "capgen caption s3://bucket/photos/ -o s3://bucket/captions/ --engine ray",
     "capgen caption *.jpg --model USER/NAME --device cuda",
 )
 
@@ -108,7 +110,7 @@ def caption_command(
         raise UsageError("No images were named", hint="Try: capgen caption photo.jpg")
     if results.dry_run and not (results.write_metadata or model.served):
         raise UsageError("--dry-run needs --write-metadata or --endpoint")
-    if run.in_parts:
+    if writes_parts(results, run):
         code = _caption_parts(console, model, decoding, results, named, limits, run)
         if code:
             raise typer.Exit(code)
@@ -176,19 +178,21 @@ def _caption_parts(
 ) -> int:
     from capgen.captioning.runtimes.cores import lanes_and_threads
     from capgen.cli.caption.loading import check_tags, load_captioner
-    from capgen.cli.caption.parts import PartsJob, check_parts_job, run_parts
+    from capgen.cli.caption.parts import PartsJob, check_parts_job, run_on_ray, run_parts
 
     job = PartsJob(decoding=decoding, results=results, named=named, limits=limits, run=run)
     check_parts_job(job)
     check_tags(model, results)
     confirm_sending(model)
+    if run.engine == "ray":
+        return run_on_ray(console, model, job)
     lanes, threads = lanes_and_threads(None, run.batch_size)
     return run_parts(console, load_captioner(model, results, threads=threads), job, lanes)
 
 
 def _shown(name: str) -> str:
     """Return the name of an image as records have it."""
-    return without_credentials(name) if is_url(name) else name
+    return without_credentials(name) if is_url(name) or is_stored(name) else name
 
 
 def _note_passed_over(console: Console, inputs: Inputs) -> None:
@@ -204,6 +208,8 @@ def _sidecars(
 ) -> Sidecars | None:
     """Check what would be overwritten; return the sidecars to write, if any."""
     input_files = InputFiles(inputs.files())
+    _refuse_beside(inputs, results)
+    check_stored(targets, inputs.stored())
     outputs = list(_outputs(results, look, targets))
     check_outputs(outputs, input_files)
     if results.sidecar is None:
@@ -213,6 +219,17 @@ def _sidecars(
     sidecars = Sidecars(results.sidecar, results.on_existing, inputs=input_files, options=results)
     sidecars.check(inputs.known_images(), [item.path for item in outputs])
     return sidecars
+
+
+def _refuse_beside(inputs: Inputs, results: Results) -> None:
+    """Refuse to write into images in stores, or beside them."""
+    option = "--sidecar" if results.sidecar is not None else "--write-metadata"
+    stored = next(iter(inputs.stored()), None)
+    if results.changes_written_to is not None and stored is not None:
+        raise UsageError(
+            f"{option} is for images on this machine, and {stored} is not",
+            hint="Write captions to a file or an address with -o.",
+        )
 
 
 def _outputs(results: Results, look: Look, targets: tuple[Target, ...]) -> Iterator[Output]:

@@ -17,7 +17,7 @@ def open_reviews(console: Console, target: Target) -> Reviews:
     edits = 0 if target.kind.holds_records else keep_edits(output)
     if edits:
         what, stay = ("caption that was", "stays") if edits == 1 else ("captions that were", "stay")
-        console.note(f"{edits:,} {what} changed in {output} {stay} so")
+        console.note(f"{edits:,} {what} changed in {target.name} {stay} so")
     return read_reviews(reviews_path(output))
 
 

@@ -14,6 +14,7 @@ from capgen.config import ModelOptions
 from capgen.images.decoders import printable
 from capgen.output.beside import BesideWriters
 from capgen.output.files import journaled
+from capgen.output.stored import LocalCopies
 from capgen.undo import known_originals
 
 
@@ -22,6 +23,7 @@ def count_images(console: Console, model: ModelOptions, job: BatchJob) -> int:
     runtime, served = CountingRuntime.at(model)
     captioner = Captioner(served, runtime, prompt=resolve_prompt(model))
     # A journal is only read: none is begun where there is nothing to go on with.
+    copies = LocalCopies(job.targets, fetch=job.run.resume)
     earlier = any(
         target.path.exists() or journal_path(target.path).exists() for target in job.targets
     )
@@ -46,6 +48,7 @@ def count_images(console: Console, model: ModelOptions, job: BatchJob) -> int:
     finally:
         if journal is not None:
             journal.close()
+        copies.close()
     images, sent = runtime.total()
     counts = {
         "endpoint": served.revision,

@@ -52,7 +52,7 @@ def caption_folder(
         Output("the journal of -o,", journal_path(output), OWN_JOURNAL),
     ]
     check_outputs(outputs, InputFiles(inputs.files()))
-    results = Results(outputs=(output,), scores=True)
+    results = Results(outputs=(str(output),), scores=True)
     job = BatchJob(
         inputs=inputs,
         decoding=DecodeOptions(confidence=True),

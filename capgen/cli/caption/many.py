@@ -223,7 +223,7 @@ def _summarise(
     failed = sum(finished.failures.values())
     place = ""
     if job.targets or job.sidecars is not None:
-        place = listed([str(target.path) for target in written]) if job.targets else "sidecars"
+        place = listed([target.name for target in written]) if job.targets else "sidecars"
     already = 0 if job.sidecars is None else job.sidecars.already
     text = summary(finished, place, unwritten, beside.kept, already)
     fields = {

@@ -8,11 +8,15 @@ from typing import Annotated, ClassVar
 
 import typer
 
+from capgen.addresses import is_stored
 from capgen.cli.options import INPUT_PANEL, OUTPUT_PANEL, After, option
 from capgen.cli.places import OutputOptions
-from capgen.config import BatchOptions, InputOptions, PartOptions
+from capgen.config import BatchOptions, EngineOptions, InputOptions, PartOptions
 from capgen.errors import UsageError
+from capgen.output.base import suffix_format
 
+# Formats of parts.
+PARTS_FORMATS = ("jsonl", "parquet")
 FAIL_ON = ("any", "all", "none")
 
 
@@ -23,21 +27,26 @@ class Named(InputOptions):
     images: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Images, folders, patterns, .tar archives or http(s) addresses; "
+            help="Images, folders, patterns, .tar archives, .parquet files, also in stores "
+            "(s3://bucket/photos/), or http(s) addresses; "
             "- reads an image or a list of names from stdin.",
             metavar="IMAGE",
             show_default=False,
         ),
     ] = None
     manifest: Annotated[
-        Path | None,
-        typer.Option(help="CSV or JSON Lines file that lists images.", rich_help_panel=INPUT_PANEL),
+        str | None,
+        typer.Option(
+            help="CSV, JSON Lines or Parquet file that lists images, or its address in a store.",
+            metavar="FILE",
+            rich_help_panel=INPUT_PANEL,
+        ),
         After("null_separated"),
     ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run(BatchOptions, PartOptions):
+class Run(BatchOptions, PartOptions, EngineOptions):
     """How many images are captioned in one run or on many machines, and when it failed."""
 
     resume: Annotated[
@@ -59,16 +68,21 @@ class Run(BatchOptions, PartOptions):
     ] = "any"
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        for settings in (BatchOptions, PartOptions, EngineOptions):
+            settings.__post_init__(self)
         if self.fail_on not in FAIL_ON:
             raise UsageError(
                 f"--fail-on is '{self.fail_on}'; it must be one of {', '.join(FAIL_ON)}"
             )
 
     @property
-    def in_parts(self) -> bool:
-        """Whether the output is a folder of parts."""
-        return self.shard is not None or self.part_size is not None
+    def parts_flag(self) -> str:
+        """The option that asked for parts, for messages."""
+        if self.engine != "local":
+            return f"--engine {self.engine}"
+        if self.shard is not None:
+            return "--shard"
+        return "-o FOLDER" if self.part_size is None else "--part-size"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,3 +145,17 @@ class Results(OutputOptions):
         ),
         After("undo_file"),
     ] = None
+
+
+def writes_parts(results: Results, run: Run) -> bool:
+    """Whether the output is a folder of parts."""
+    if run.parts_flag != "-o FOLDER":
+        return True
+    return any(
+        suffix_format(Path(name)) is None
+        and (
+            (is_stored(name) and results.format in (None, *PARTS_FORMATS))
+            or (name.endswith("/") and results.format in PARTS_FORMATS)
+        )
+        for name in results.outputs
+    )

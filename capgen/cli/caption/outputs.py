@@ -16,6 +16,7 @@ from capgen.output.base import writing_text
 from capgen.output.files import OutputFiles, Target, journaled
 from capgen.output.formats import open_format
 from capgen.output.imagefolder import ImageFolder
+from capgen.output.stored import LocalCopies, publish
 from capgen.records import Caption, Record, Unwritten
 from capgen.reviews.journal import reviews_path
 from capgen.reviews.reviewed_records import decided
@@ -64,9 +65,11 @@ class CaptionOutputs:
         self._results = results
         self._main = journaled(targets)
         self._targets = targets
-        self._reviews = {target: open_reviews(console, target) for target in targets}
+        self._copies = LocalCopies(targets, fetch=resume)
         self._journals: dict[Target, Journal] = {}
         with ExitStack() as opening:
+            opening.callback(self._copies.close)
+            self._reviews = {target: open_reviews(console, target) for target in targets}
             for target in targets:
                 self._journals[target] = journal = open_journal(target)
                 opening.callback(journal.close)
@@ -112,15 +115,25 @@ class CaptionOutputs:
             journal.close(remove=complete)
             if not complete:
                 kept.append(journal)
+        self._copies.close(complete=[each for each in self._targets if each not in failed])
         return kept
 
     def abandon(self) -> None:
         """Close the journals of a run that was interrupted."""
         for journal in self._journals.values():
             journal.close()
+        self._copies.close()
 
     @contextmanager
     def _open(self, target: Target, on_problem: Problem) -> Iterator[Callable[[Captioned], None]]:
+        with self._written(target, on_problem) as put:
+            yield put
+        publish(target)
+
+    @contextmanager
+    def _written(
+        self, target: Target, on_problem: Problem
+    ) -> Iterator[Callable[[Captioned], None]]:
         journal = None if target == self._main else self._journals[target]
 
         def keep(item: Captioned) -> None:

@@ -6,15 +6,27 @@ import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, fields, replace
+from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from capgen.captioning.batch.pipeline import BatchFinished, BatchRun, ImageDone
 from capgen.captioning.captioner import Captioner
+from capgen.captioning.runtimes.select import may_use_gpus
+from capgen.cli.caption.loading import load_captioner
 from capgen.cli.caption.many import exit_code
-from capgen.cli.caption.options import Named, Results, Run
+from capgen.cli.caption.on_workers import show_workers
+from capgen.cli.caption.options import PARTS_FORMATS, Named, Results, Run
 from capgen.cli.caption.progress import BatchScreen, summary
 from capgen.cli.console import Console
-from capgen.config import BatchOptions, DecodeOptions, ImageLimits, InputOptions, TagOptions
+from capgen.config import (
+    BatchOptions,
+    DecodeOptions,
+    ImageLimits,
+    InputOptions,
+    ModelOptions,
+    TagOptions,
+)
 from capgen.distributed.caption_parts import PartsRun
 from capgen.distributed.caption_share import (
     PartReused,
@@ -23,15 +35,16 @@ from capgen.distributed.caption_share import (
     ShareJob,
     caption_share,
 )
-from capgen.distributed.plan import DEFAULT_PART_SIZE
+from capgen.distributed.parts_folder import PartDone
+from capgen.distributed.plan import DEFAULT_PART_SIZE, Unit
+from capgen.distributed.schedule import ScheduleEvent
 from capgen.distributed.share import Share
 from capgen.distributed.units import list_units
 from capgen.errors import UsageError
 from capgen.output.base import suffix_format
+from capgen.storage.drivers import check_driver
 
 _Settings = TypeVar("_Settings")
-# Formats of parts.
-FORMATS = ("jsonl", "parquet")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,22 +81,20 @@ def check_parts_job(job: PartsJob) -> None:
         UsageError: It is not.
     """
     results = job.results
-    flag = "--part-size" if job.run.shard is None else "--shard"
+    flag = job.run.parts_flag
     if len(results.outputs) != 1:
+        raise UsageError(f"{flag} needs one output, a folder", hint="Name one, as in -o captions/")
+    if job.format not in PARTS_FORMATS:
         raise UsageError(
-            f"{flag} needs one output, a folder",
-            hint=f"Try: {flag} {job.run.shard or 1000} -o captions/",
-        )
-    if job.format not in FORMATS:
-        raise UsageError(
-            f"--format is '{job.format}'; parts are {' or '.join(FORMATS)}",
+            f"--format is '{job.format}'; parts are {' or '.join(PARTS_FORMATS)}",
             hint="capgen merge writes other formats.",
         )
     place = results.outputs[0]
-    if suffix_format(place) is not None:
+    check_driver(place)
+    if suffix_format(Path(place)) is not None:
         raise UsageError(
             f"-o {place}: {flag} writes a folder of parts",
-            hint=f"Name a folder, and join the parts with: capgen merge FOLDER -o {place.name}",
+            hint=f"Name a folder, and then: capgen merge FOLDER -o {Path(place).name}",
         )
     if results.sidecar is not None or results.write_metadata or results.as_json:
         raise UsageError(
@@ -95,31 +106,62 @@ def check_parts_job(job: PartsJob) -> None:
 
 def run_parts(console: Console, captioner: Captioner, job: PartsJob, lanes: int) -> int:
     """Caption a share, show progress and failures, and return the exit code."""
-    options = replace(job.decoding, confidence=job.results.scores)
+    share_job = share_job_of(job)
+    run = share_job.run
+    batch = replace(run.batch, lanes=lanes if captioner.runtime.name == "onnx" else 1)
+    share_job = replace(share_job, run=replace(run, batch=batch))
+    _, notes = captioner.settings(batch.decoding)
+    events = caption_share(captioner, units_of(job), share_job)
+    return show_share(console, events, share_job, job, notes)
+
+
+def run_on_ray(console: Console, model: ModelOptions, job: PartsJob) -> int:
+    """Caption a share on a Ray cluster, show what happens, and return the exit code."""
+    from capgen.distributed.ray_engine import caption_with_ray
+
+    share_job = share_job_of(job)
+    events = caption_with_ray(
+        partial(_load_on_worker, model, share_job.run.tags),
+        units_of(job),
+        share_job,
+        job.run,
+        on_gpus=may_use_gpus(model),
+        served=model.served,
+    )
+    return show_share(console, events, share_job, job)
+
+
+def _load_on_worker(model: ModelOptions, tags: TagOptions, threads: int) -> Captioner:
+    return load_captioner(model, tags, threads=threads)
+
+
+def share_job_of(job: PartsJob) -> ShareJob:
+    """Return what each machine does."""
     batch = BatchRun(
-        decoding=options,
+        decoding=replace(job.decoding, confidence=job.results.scores),
         options=_only(BatchOptions, job.run),
         limits=job.limits,
-        lanes=lanes if captioner.runtime.name == "onnx" else 1,
     )
-    share_job = ShareJob(
-        place=str(job.results.outputs[0]),
+    return ShareJob(
+        place=job.results.outputs[0],
         format=job.format,
         share=job.share,
         part_size=job.run.part_size or DEFAULT_PART_SIZE,
         resume=job.run.resume,
         run=PartsRun(batch=batch, tags=_only(TagOptions, job.results)),
     )
+
+
+def units_of(job: PartsJob) -> Iterator[Unit]:
+    """Return the whole list."""
     named = job.named
-    units = list_units(
+    return list_units(
         named.images or [],
         _only(InputOptions, named),
         job.limits,
         named.manifest,
         sys.stdin.buffer if sys.stdin is not None else None,
     )
-    _, notes = captioner.settings(options)
-    return show_share(console, caption_share(captioner, units, share_job), share_job, job, notes)
 
 
 @contextmanager
@@ -140,7 +182,7 @@ def _only(kind: type[_Settings], settings: _Settings) -> _Settings:
 
 def show_share(
     console: Console,
-    events: Generator[ShareEvent, None, None],
+    events: Generator[ShareEvent | ScheduleEvent, None, None],
     share_job: ShareJob,
     job: PartsJob,
     notes: tuple[str, ...] = (),
@@ -148,6 +190,7 @@ def show_share(
     """Show the events of a share, and return the exit code."""
     finished = share = None
     images = done = 0
+    on_workers = job.run.engine != "local"
     with ExitStack() as stack:
         screen = stack.enter_context(BatchScreen(console, None, of_all=notes))
         stack.enter_context(_told_if_interrupted(console, lambda: done, job.run.resume))
@@ -155,6 +198,10 @@ def show_share(
             if isinstance(event, ImageDone):
                 done += 1
                 screen.show(event)
+            elif isinstance(event, PartDone):
+                if on_workers:  # whose images are not told one by one
+                    done += event.records
+                    screen.count(event.records, sum(event.failures.values()))
             elif isinstance(event, PartReused):
                 images += event.images
                 screen.skip(event.images)
@@ -162,6 +209,8 @@ def show_share(
                 finished = event
             elif isinstance(event, ShareFinished):
                 share = event
+            else:
+                show_workers(console, screen, event)
     assert finished is not None
     if share is not None and share.reused:
         console.note(f"{share.reused:,} parts ({images:,} images) are there from an earlier run")

@@ -54,11 +54,24 @@ class BatchScreen:
         record = event.record
         if isinstance(record, CaptionFailure):
             self._failed += 1
-            fields = {"path": record.path, "code": record.code, "sha256": record.sha256}
-            self.problem(record.message, record.hint, fields)
+            self.failure(record)
         else:
             for note in record.notes:
                 self._note(note)
+        self._update()
+
+    def failure(self, record: CaptionFailure) -> None:
+        """Show a failure; `count` counts it."""
+        fields = {"path": record.path, "code": record.code, "sha256": record.sha256}
+        self.problem(record.message, record.hint, fields)
+
+    def count(self, images: int, failed: int) -> None:
+        """Count images that are done, and the failures among them."""
+        self._done += images
+        self._failed += failed
+        self._update()
+
+    def _update(self) -> None:
         rate = (self._done - self._reused) / max(1e-9, time.monotonic() - self._started)
         note = f"{rate:.1f} images/s" + (f", {self._failed} failed" if self._failed else "")
         self._live.update(

@@ -69,7 +69,9 @@ class TrainingScreen:
         elif isinstance(event, RunResumed):
             self._preparing = None
             self._steps, self._epochs = event.steps, event.epochs
-            self._line(f"resuming at step {event.step} of {event.steps}: {event.run}")
+            self._line(
+                f"resuming at step {event.step} of {event.steps}{_processes(event)}: {event.run}"
+            )
             self._begin(event.epoch + 1, event.step)
         elif isinstance(event, StepEvent):
             note = (
@@ -140,6 +142,7 @@ class TrainingScreen:
             f"{event.init if named else event.preset}: {event.parameters / 1e6:.2f} M parameters, "
             f"{event.trained / 1e6:.2f} M trained; {seen}"
             f"{event.captions} captions; {event.steps} steps on {event.device} ({event.precision})"
+            f"{_processes(event)}"
         )
         for name, figures in event.sets.items():
             share = f"; {figures['share']:.0%} of the mean on val" if "val" in event.images else ""
@@ -176,6 +179,14 @@ class TrainingScreen:
 
     def _line(self, text: str) -> None:
         self._live.print(text)
+
+
+def _processes(event: RunStarted | RunResumed) -> str:
+    """Return how many processes share the work, if there are several."""
+    if event.processes == 1:
+        return ""
+    machines = f" on {event.machines} machines" if event.machines > 1 else ""
+    return f", in {event.processes} processes{machines}"
 
 
 def _preparation(event: PreparationEvent) -> str:

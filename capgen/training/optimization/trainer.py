@@ -38,8 +38,8 @@ from capgen.training.optimization.micro_batches import (
     micro_batches,
 )
 from capgen.training.optimization.optimizer import build_optimizer
-from capgen.training.optimization.processes import Alone, Processes
 from capgen.training.optimization.weight_average import WeightAverage
+from capgen.training.processes.base import Alone, Processes
 from capgen.training.run.stop_request import StopRequest
 
 _STEPS_PER_TRIM = 20
@@ -197,12 +197,7 @@ class Trainer:
 
     def _count_tokens(self, batches: Sequence[MicroBatch]) -> int:
         """Return the tokens learned in the step, over all processes."""
-        count = sum(batch.captions.tokens for batch in batches)
-        if self.processes.count > 1:
-            total = torch.tensor(float(count)).to(self.device)
-            self.processes.sum([total])
-            count = int(total)
-        return count
+        return int(self.processes.total(sum(batch.captions.tokens for batch in batches)))
 
     def _backward(
         self, batches: Sequence[MicroBatch], tokens: int, images: int
@@ -246,13 +241,14 @@ class Trainer:
         self.step += 1
 
     def _synchronize(self, loss: Tensor, sums: Tensor) -> None:
-        """Sum gradients, loss and other numbers over the processes, and whether one is to stop."""
-        self.stop_asked = bool(self.stop.signal)
+        """Sum gradients, loss and other numbers over the processes, and whether one is to stop.
+
+        Once a step: what a process adds to a step is summed over its micro-batches before.
+        """
         if self.processes.count > 1:
-            stop = torch.tensor(float(self.stop_asked), device=self.device)
             gradients = [p.grad for p in self.parameters if p.grad is not None]
-            self.processes.sum([*gradients, loss, sums, stop])
-            self.stop_asked = bool(stop > 0)
+            self.processes.sum([*gradients, loss, sums])
+        self.stop_asked = self.processes.total(bool(self.stop.signal)) > 0
 
     def _seed(self, stream: int) -> int:
         return epoch_order.random_seed(self.config.seed, stream, self.step, self.processes.rank)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,7 +26,8 @@ from capgen.training.model.make_captioner import make_captioner
 from capgen.training.objectives.distill.teachers import check_teachers
 from capgen.training.objectives.learner import Learner
 from capgen.training.objectives.scst.noun_settings import check_noun_settings
-from capgen.training.optimization.processes import Processes
+from capgen.training.processes.base import Processes
+from capgen.training.processes.folders import makers_first, makes_caches
 from capgen.training.validation.language_limits import check_limits
 
 
@@ -41,6 +43,7 @@ class RunData:
         learner: The captioner.
         processes: The processes that share the work.
         texts: Captions without images.
+        makes_caches: This process makes the caches that it and others read.
     """
 
     config: TrainConfig
@@ -49,6 +52,7 @@ class RunData:
     learner: Learner
     processes: Processes
     texts: TextCaptions = field(default_factory=TextCaptions)
+    makes_caches: bool = True
 
     @property
     def digest(self) -> str:
@@ -96,7 +100,16 @@ class RunData:
 
 
 def open_run_data(config: TrainConfig, processes: Processes) -> RunData:
-    """Open the data and make the captioner; finds most mistakes before a run starts."""
+    """Open the data and make the captioner; finds most mistakes before a run starts.
+
+    Of several processes, one on each machine comes first, and downloads what is needed.
+    """
+    makes = makes_caches(processes)
+    with makers_first(processes, makes):
+        return dataclasses.replace(_opened(config, processes), makes_caches=makes)
+
+
+def _opened(config: TrainConfig, processes: Processes) -> RunData:
     device = processes.device or choose_device(config.device)
     dataset = open_mixture(config.dataset, config.data_dir)
     parts = {"train": dataset.parts("train")}

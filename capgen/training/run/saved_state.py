@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -26,6 +27,7 @@ from torch import Tensor
 from capgen.errors import TrainingError
 from capgen.models.checkpoint import rust_errors
 from capgen.paths import storage_errors
+from capgen.training.processes.base import Processes
 
 logger = logging.getLogger(__name__)
 
@@ -109,6 +111,34 @@ class StateStore:
     def _all(self) -> list[Path]:
         """Return the complete states, oldest first."""
         return sorted(self.folder.glob("step-*"))
+
+
+def newest_state(store: StateStore, processes: Processes) -> RunState | None:
+    """Return the newest state, which process 0 reads and sends to the others; None without one.
+
+    Raises:
+        TrainingError: It is damaged.
+    """
+    read: list[RunState] = []
+
+    def described() -> tuple[Mapping[str, Any], Mapping[str, tuple[Any, ...]]] | None:
+        state = store.newest()
+        if state is None:
+            return None
+        read.append(state)
+        return state.numbers, {
+            name: (tuple(tensor.shape), tensor.dtype) for name, tensor in state.tensors.items()
+        }
+
+    content = processes.first(described)
+    if content is None:
+        return None
+    numbers, shapes = content
+    tensors = dict(read[0].tensors) if read else {}
+    for name, (shape, dtype) in shapes.items():
+        tensors.setdefault(name, torch.empty(shape, dtype=dtype))
+    processes.send([tensors[name] for name in shapes])
+    return RunState(tensors, numbers)
 
 
 def _to_disk(file: Path) -> None:

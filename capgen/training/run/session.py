@@ -6,27 +6,31 @@ import dataclasses
 import math
 import signal
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 
-from capgen.errors import DataError, TrainingError, TrainingStopped
+from capgen.errors import DataError, ProcessLostError, TrainingError, TrainingStopped
 from capgen.models.checkpoint import load_captioning
 from capgen.models.folder import ModelFolder
 from capgen.models.part_names import part_name
 from capgen.paths import run_name
 from capgen.records import EpochEvent, Event, Notice, RunFinished, RunResumed, RunStarted, TestEvent
 from capgen.training.model.make_captioner import frozen_digest
-from capgen.training.objectives.distill.teachers import make_teaching, teachers_digest
+from capgen.training.objectives.distill.teachers import teachers_digest
 from capgen.training.objectives.learner import Learner
 from capgen.training.optimization.trainer import Trainer
 from capgen.training.optimization.trainer_state import load_trainer, trainer_state
-from capgen.training.run.assemble import build_trainer, build_validator, split_inputs
+from capgen.training.processes.base import Processes
+from capgen.training.processes.folders import SharedFolder
+from capgen.training.run.assemble import build_validator, split_inputs
 from capgen.training.run.checkpoints import Checkpoints
 from capgen.training.run.event_log import ENVIRONMENT_FILE
 from capgen.training.run.folder import BEST_EVAL, BEST_LOSS, LAST, RunFolder
-from capgen.training.run.run_data import RunData, data_notices, set_figures
-from capgen.training.run.saved_state import RunState, StateStore
+from capgen.training.run.prepare import prepare
+from capgen.training.run.run_data import RunData, set_figures
+from capgen.training.run.saved_state import RunState, StateStore, newest_state
 from capgen.training.run.stop_request import StopRequest
 from capgen.training.validation.best_model import LOSS, Selection
 from capgen.training.validation.language_limits import has_limits, passed_limits
@@ -43,16 +47,17 @@ class Session:
 
     Args:
         data: Settings, data and captioner.
-        folder: The run's folder.
+        place: The run's folder.
         stop: Whether to stop.
         resumed: Continue from the newest saved state, if there is one.
     """
 
     def __init__(
-        self, data: RunData, folder: RunFolder, stop: StopRequest, *, resumed: bool
+        self, data: RunData, place: SharedFolder, stop: StopRequest, *, resumed: bool
     ) -> None:
         self.data = data
-        self.folder = folder
+        self.place = place
+        self.folder = folder = RunFolder(place.here)
         self.stop = stop
         self.resumed = resumed
         self.config = config = data.config
@@ -74,7 +79,16 @@ class Session:
 
     def events(self) -> Iterator[Event]:
         """Train, validate, save and test."""
-        trainer, validator = yield from self._prepare()
+        try:
+            yield from self._work()
+        except ProcessLostError as error:
+            if error.stopped:  # with this one, as all processes of a launcher are
+                raise self._stopped(f"Stopped in epoch {self.epochs_done + 1}") from error
+            error.hint = how_to_go_on(self.place.path, self.processes)
+            raise
+
+    def _work(self) -> Iterator[Event]:
+        trainer, validator = yield from prepare(self.data, self.frozen, self.stop)
         yield self._begin(trainer)
         if self.main and trainer.step == 0 and has_limits(self.config):
             yield self._save_start(trainer)
@@ -90,35 +104,13 @@ class Session:
         yield from self._test()
         yield self._finished(trainer)
 
-    def _prepare(self) -> Generator[Event, None, tuple[Trainer, Validator | None]]:
-        if self.main:
-            yield from data_notices(self.data)
-        else:
-            self.processes.wait()  # the first process makes the caches
-        train_inputs = {}
-        if self.config.sees_images:
-            train_inputs = yield from split_inputs(self.data, "train")
-        val_inputs = None
-        if "val" in self.splits:
-            val_inputs = yield from split_inputs(self.data, "val")
-        teaching = yield from make_teaching(
-            self.config,
-            self.data.learner,
-            self.splits["train"],
-            self.data.used,
-            self.dataset.digest,
-        )
-        if self.main:
-            self.processes.wait()
-        trainer = build_trainer(self.data, train_inputs, self.stop, teaching)
-        if val_inputs is None:
-            return trainer, None
-        return trainer, build_validator(self.data, "val", val_inputs)
-
     def _begin(self, trainer: Trainer) -> Event:
-        state = self.store.newest() if self.resumed else None
+        state = newest_state(self.store, self.processes) if self.resumed else None
         if state is not None:
             return self._load(trainer, state)
+        # Machines may draw other new weights, or round otherwise.
+        self.processes.send([*self.captioning.model.parameters(), *self.captioning.model.buffers()])
+        self.processes.send(trainer.average.average)
         if self.main:
             if self.resumed:
                 self.folder.forget_after(0)
@@ -140,6 +132,8 @@ class Session:
             init=self.config.init or "",
             encoder=part_name(model, "encoder"),
             decoder=part_name(model, "decoder"),
+            processes=self.processes.count,
+            machines=self.processes.machines,
         )
 
     def _images(self) -> dict[str, int]:
@@ -175,11 +169,13 @@ class Session:
             step=trainer.step,
             epochs=self.config.num_epochs,
             steps=trainer.steps,
+            processes=self.processes.count,
+            machines=self.processes.machines,
         )
 
     def _epoch(self, trainer: Trainer, validator: Validator | None) -> Iterator[Event]:
         epoch, started = self.epochs_done + 1, time.monotonic()
-        for event in trainer.epoch(epoch):
+        for event in self._saved_if_lost(trainer, trainer.epoch(epoch)):
             if event is not None:
                 yield event
             due = self.config.save_every and trainer.step % self.config.save_every == 0
@@ -193,12 +189,24 @@ class Session:
         try:
             with trainer.average.applied():
                 yield from self._epoch_over(epoch, seconds, trainer, validator)
-        except TrainingStopped:
+        except (TrainingStopped, ProcessLostError):
             self._save_state(trainer)
             raise
         self.epochs_done = epoch
         self._save_state(trainer)
         self._stop_if_asked(trainer)
+
+    def _saved_if_lost(
+        self, trainer: Trainer, events: Iterator[Event | None]
+    ) -> Iterator[Event | None]:
+        """Pass on the events of an epoch; save the state if another process ends."""
+        try:
+            yield from events
+        except ProcessLostError:
+            # On a GPU, steps may be under way whose gradients lack a share.
+            if trainer.device.type == "cpu":
+                self._save_state(trainer)
+            raise
 
     def _captions_loss(self, trainer: Trainer) -> float:
         """Return the epoch's loss without what the encoder learns beside captions.
@@ -288,15 +296,15 @@ class Session:
         return chosen
 
     def _stop_if_asked(self, trainer: Trainer) -> None:
-        # Several processes would not notice it at the same moment.
-        if self.stop.signal and self.processes.count == 1:
+        # Launchers stop all processes. Those that wait for this one notice that it ends.
+        if self.stop.signal:
             raise self._stopped(f"Stopped after step {trainer.step} of {trainer.steps}")
 
     def _test(self) -> Iterator[Event]:
         """Measure the chosen model on the test split."""
         if "test" not in self.splits:
             return
-        self.processes.wait()  # the first process writes it
+        self.place.bring(BEST_EVAL)
         folder = ModelFolder(self.folder.checkpoint(BEST_EVAL), BEST_EVAL)
         chosen = Learner.of(load_captioning(folder), self.config, self.device)
         data = dataclasses.replace(self.data, learner=chosen)
@@ -336,7 +344,7 @@ class Session:
         return TrainingStopped(
             message,
             signal=self.stop.signal or signal.SIGTERM,
-            hint=f"Continue with: capgen train --resume {run_name(self.folder.path)}",
+            hint=how_to_go_on(self.place.path, self.processes),
         )
 
     def _finished(self, trainer: Trainer) -> RunFinished:
@@ -352,3 +360,11 @@ class Session:
             best_eval=best[1] if best else None,
             eval_metric=best[0] if best else "",
         )
+
+
+def how_to_go_on(run: Path, processes: Processes) -> str:
+    """Return what to do to continue a run."""
+    command = f"Continue with: capgen train --resume {run_name(run)}"
+    if processes.count == 1:
+        return command
+    return f"{command}, with the same launcher; any number of processes will do"

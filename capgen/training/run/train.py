@@ -13,11 +13,14 @@ from typing import Unpack
 from transformers.utils.logging import disable_progress_bar
 
 from capgen.config import TrainConfig, flag_name
+from capgen.config.toml_files import read_toml
 from capgen.config.training_keywords import MachineKeywords
 from capgen.errors import UsageError
 from capgen.models.part_names import part_name
 from capgen.records import Event, RunCreated
-from capgen.training.optimization.processes import join_processes
+from capgen.training.processes.base import Processes
+from capgen.training.processes.folders import SharedFolder
+from capgen.training.processes.join import joined_processes
 from capgen.training.run.folder import CONFIG_FILE, RunFolder, read_config
 from capgen.training.run.listeners import Listeners, run_to_end
 from capgen.training.run.run_data import RunData, open_run_data
@@ -53,11 +56,12 @@ def train(
         TrainingStopped: `stop` asked for it.
         StorageError: A file cannot be written.
     """
-    session = new_session(config, stop)
-    if session.main:
-        yield RunCreated(run=str(session.folder.path))
-    listeners = Listeners(session.folder, config, config.to_dict(), tracker)
-    yield from run_to_end(session, listeners)
+    with joined_processes(config.device, START) as processes:
+        session = new_session(config, processes, stop)
+        if session.main:
+            yield RunCreated(run=str(session.folder.path))
+        listeners = Listeners(session.folder, config, config.to_dict(), tracker)
+        yield from run_to_end(session, listeners)
 
 
 def resume(
@@ -84,23 +88,64 @@ def resume(
         UsageError: There is no such run, it is finished, or a setting may not differ.
         CapgenError: As for `train`.
     """
-    folder = RunFolder.find(run)
-    check_resumable(folder, run, machine)
-    session = saved_session(folder, stop, **machine)
-    listeners = Listeners(folder, session.config, session.config.to_dict(), tracker)
+    with joined_processes(saved_device(run, machine), GO_ON) as processes:
+        place = find_run(processes, run, machine)
+        yield from go_on(place, processes, tracker=tracker, stop=stop, **machine)
+
+
+def go_on(
+    place: SharedFolder,
+    processes: Processes,
+    *,
+    tracker: Tracker | None,
+    stop: StopRequest | None,
+    **machine: Unpack[MachineKeywords],
+) -> Iterator[Event]:
+    """Continue the run in a folder: see `resume`."""
+    session = saved_session(place, processes, stop, **machine)
+    listeners = Listeners(session.folder, session.config, session.config.to_dict(), tracker)
     yield from run_to_end(session, listeners)
 
 
-def new_session(config: TrainConfig, stop: StopRequest | None = None) -> Session:
+def saved_device(run: str | Path, machine: MachineKeywords) -> str:
+    """Return the device of a run that is to continue; `auto` on a machine that lacks it."""
+    if "device" in machine:
+        return machine["device"]
+    try:
+        content = read_toml(RunFolder.find(run).path / CONFIG_FILE)
+    except UsageError:  # process 0 says so, if it lacks the run, too
+        content = {}
+    return str(content.get("device", "auto"))
+
+
+def find_run(processes: Processes, run: str | Path, machine: MachineKeywords) -> SharedFolder:
+    """Return the folder of a run that can continue, with its settings on every machine.
+
+    Raises:
+        UsageError: There is no such run, it is finished, or a setting may not differ.
+    """
+
+    def find() -> Path:
+        folder = RunFolder.find(run)
+        check_resumable(folder, run, machine)
+        return folder.path
+
+    place = SharedFolder(processes, processes.first(find))
+    place.bring(CONFIG_FILE)
+    return place
+
+
+def new_session(
+    config: TrainConfig, processes: Processes, stop: StopRequest | None = None
+) -> Session:
     """Return a run that is about to start; makes its folder."""
     check_trackers(config)
-    processes = join_processes(config.device)
-    RunFolder.check_free(config)
+    processes.first(lambda: RunFolder.check_free(config))
     disable_progress_bar()  # transformers' own, for every file it reads or writes
     data = open_run_data(config, processes)
-    path = str(RunFolder.create(config, _origin(data)).path) if processes.rank == 0 else ""
-    folder = RunFolder(Path(processes.gather(path)[0]))
-    return Session(data, folder, stop or StopRequest(), resumed=False)
+    path = processes.first(lambda: RunFolder.create(config, _origin(data)).path)
+    place = SharedFolder(processes, path)
+    return Session(data, place, stop or StopRequest(), resumed=False)
 
 
 def _origin(data: RunData) -> str:
@@ -113,19 +158,22 @@ def _origin(data: RunData) -> str:
 
 
 def saved_session(
-    folder: RunFolder, stop: StopRequest | None = None, **machine: Unpack[MachineKeywords]
+    place: SharedFolder,
+    processes: Processes,
+    stop: StopRequest | None = None,
+    **machine: Unpack[MachineKeywords],
 ) -> Session:
     """Return a run that is about to continue, with some `MACHINE_SETTINGS` changed."""
-    config = read_config(folder.path / CONFIG_FILE, **machine)
+    config = read_config(place.here / CONFIG_FILE, **machine)
     check_trackers(config)
-    processes = join_processes(config.device)
-    if processes.rank == 0:
-        folder.recover()
+    processes.first(RunFolder(place.path).recover)
     disable_progress_bar()
     data = open_run_data(config, processes)
-    return Session(data, folder, stop or StopRequest(), resumed=True)
+    return Session(data, place, stop or StopRequest(), resumed=True)
 
 
+# What the processes of a run must be there for.
+START, START_STAGES, GO_ON = "start a run", "start a run in stages", "continue a run"
 # Settings that change how a run computes, not what it computes.
 MACHINE_SETTINGS = (
     *("device", "workers", "save_every", "keep_states", "eval_batch_size"),

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Unpack
 
+from capgen.config import TrainConfig
 from capgen.config.toml_files import read_toml
 from capgen.config.training_keywords import MachineKeywords
-from capgen.errors import CapgenError, TrainingStopped, UsageError
+from capgen.errors import CapgenError, ProcessLostError, TrainingStopped, UsageError
 from capgen.paths import run_name, write_text
 from capgen.records import (
     CheckpointSaved,
@@ -24,13 +25,15 @@ from capgen.records import (
     RunStarted,
     TestEvent,
 )
-from capgen.training.optimization.processes import Processes, join_processes
 from capgen.training.plan.settings import to_toml
 from capgen.training.plan.stages import STAGES_FOLDER, Plan, Stage, read_plan
+from capgen.training.processes.base import Processes
+from capgen.training.processes.folders import SharedFolder
+from capgen.training.processes.join import joined_processes
 from capgen.training.run import train
 from capgen.training.run.folder import CONFIG_FILE, RunFolder
 from capgen.training.run.listeners import Listeners, run_to_end
-from capgen.training.run.session import Session
+from capgen.training.run.session import Session, how_to_go_on
 from capgen.training.run.stages_folder import StagedFolder, stage_finished
 from capgen.training.run.stop_request import StopRequest
 from capgen.training.tracking import TRACKING_SETTINGS, check_trackers
@@ -61,7 +64,22 @@ def train_stages(
 
 
 def _train_stages(plan: Plan, tracker: Tracker | None, stop: StopRequest | None) -> Iterator[Event]:
-    processes = join_processes(plan.first.device)
+    with joined_processes(plan.first.device, train.START_STAGES) as processes:
+        place = SharedFolder(processes, processes.first(lambda: _new_folder(plan)))
+        folder = StagedFolder(place.here, plan)
+        try:
+            stages = _Stages(folder, place, processes, tracker, stop, {})
+            if processes.rank == 0:
+                yield RunCreated(run=str(folder.path))
+            yield from stages.run(0, started=False)
+        except CapgenError:
+            if processes.rank == 0 and not folder.events_size:
+                folder.discard_plan()
+            raise
+
+
+def _new_folder(plan: Plan) -> Path:
+    """Return the folder of a new run, with its settings in it."""
     path = RunFolder.check_free(plan.first)
     if (path / STAGES_FOLDER).exists():
         raise UsageError(
@@ -69,18 +87,8 @@ def _train_stages(plan: Plan, tracker: Tracker | None, stop: StopRequest | None)
             hint=f"Continue with --resume {run_name(path)}, "
             "or choose another --output-dir or --name.",
         )
-    folder = StagedFolder(Path(processes.gather(str(path))[0]), plan)
-    if processes.rank == 0:
-        folder.write_plan()
-    try:
-        stages = _Stages(folder, processes, tracker, stop, {})
-        if processes.rank == 0:
-            yield RunCreated(run=str(folder.path))
-        yield from stages.run(0, started=False)
-    except CapgenError:
-        if processes.rank == 0 and not folder.events_size:
-            folder.discard_plan()
-        raise
+    StagedFolder(path, plan).write_plan()
+    return path
 
 
 def resume_run(
@@ -105,18 +113,16 @@ def resume_run(
         UsageError: There is no such run, it is finished, or a setting may not differ.
         CapgenError: As for `capgen.training.run.train.train`.
     """
-    existing = RunFolder.find(run)
-    if "stage" not in read_toml(existing.path / CONFIG_FILE):
-        yield from train.resume(run, tracker=tracker, stop=stop, **machine)
-        return
-    train.check_resumable(existing, run, machine)
-    plan = read_plan(existing.path / CONFIG_FILE)
-    folder = StagedFolder(existing.path, plan)
-    processes = join_processes(machine.get("device", plan.first.device))
-    if processes.rank == 0:
-        folder.recover()
-    done, started = processes.gather(folder.place)[0]
-    yield from _Stages(folder, processes, tracker, stop, dict(machine)).run(done, started=started)
+    with joined_processes(train.saved_device(run, machine), train.GO_ON) as processes:
+        place = train.find_run(processes, run, machine)
+        if "stage" not in read_toml(place.here / CONFIG_FILE):
+            yield from train.go_on(place, processes, tracker=tracker, stop=stop, **machine)
+            return
+        folder = StagedFolder(place.here, read_plan(place.here / CONFIG_FILE))
+        processes.first(folder.recover)
+        done, started = processes.first(lambda: folder.place)
+        stages = _Stages(folder, place, processes, tracker, stop, dict(machine))
+        yield from stages.run(done, started=started)
 
 
 class _Stages:
@@ -125,12 +131,14 @@ class _Stages:
     def __init__(
         self,
         folder: StagedFolder,
+        place: SharedFolder,
         processes: Processes,
         tracker: Tracker | None,
         stop: StopRequest | None,
         machine: dict[str, Any],
     ) -> None:
         self.folder = folder
+        self.place = place
         self.plan = folder.plan
         self.processes = processes
         self.tracker = tracker
@@ -166,20 +174,29 @@ class _Stages:
             try:
                 session = self._session(stage, started=started and stage.number == done + 1)
                 yield from run_to_end(session, self._listeners(stage, session))
-            except TrainingStopped as error:
-                error.hint = f"Continue with: capgen train --resume {run_name(self.folder.path)}"
+            except (TrainingStopped, ProcessLostError) as error:
+                error.hint = how_to_go_on(self.place.path, self.processes)
                 raise
             self.processes.wait()  # the others read what the first process writes
 
     def _session(self, stage: Stage, *, started: bool) -> Session:
+        if stage.number > 1:
+            self.place.bring(str(stage.config.init))
         config = stage.config_in(self.folder.path)
         if not started:
-            return train.new_session(dataclasses.replace(config, **self.machine), self.stop)
-        folder = self.folder.stage_folder(stage)
-        if self.processes.rank == 0:
-            write_text(folder.path / CONFIG_FILE, to_toml(config))  # the run may have been moved
-        self.processes.wait()
-        return train.saved_session(folder, self.stop, **self.machine)
+            config = dataclasses.replace(config, **self.machine)
+            return train.new_session(config, self.processes, self.stop)
+        place = SharedFolder(
+            self.processes, self.processes.first(lambda: self._saved_stage(stage, config))
+        )
+        if place.here != place.path:  # it names what this machine was sent
+            write_text(place.here / CONFIG_FILE, to_toml(config))
+        return train.saved_session(place, self.processes, self.stop, **self.machine)
+
+    def _saved_stage(self, stage: Stage, config: TrainConfig) -> Path:
+        path = self.folder.stage_folder(stage).path
+        write_text(path / CONFIG_FILE, to_toml(config))  # the run may have been moved
+        return path
 
     def _listeners(self, stage: Stage, session: Session) -> Listeners:
         own = (session.folder, session.config, session.config.to_dict(), self.tracker)

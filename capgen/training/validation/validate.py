@@ -26,7 +26,7 @@ from capgen.training.concepts.add_concepts import has_concepts
 from capgen.training.data.inputs import Inputs
 from capgen.training.data.packed_captions import Ids
 from capgen.training.objectives.learner import Learner
-from capgen.training.optimization.processes import Alone, Processes
+from capgen.training.processes.base import Alone, Processes
 
 # Measures of the captions' language: rewards can narrow it.
 LANGUAGE = (
@@ -159,6 +159,7 @@ class Validator:
         done = 0
         while done < len(own):
             poll()
+            self.processes.check()
             numbers = list(own[done : done + self.batch_size])
             try:
                 inputs = part.inputs.batch(torch.tensor(numbers))

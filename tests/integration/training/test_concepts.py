@@ -15,7 +15,7 @@ from capgen.models.folder import CONCEPTS_FILE, ModelFolder
 from capgen.models.imagenet import ImageNetClassifier
 from capgen.models.provenance import Provenance
 from capgen.records import EpochEvent, Notice, SampleEvent
-from capgen.training.optimization.processes import Alone
+from capgen.training.processes.base import Alone
 from capgen.training.run.run_data import open_run_data
 from capgen.training.run.train import train
 from tests.integration.training.test_resume import NOISE, assert_same

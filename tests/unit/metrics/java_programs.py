@@ -13,16 +13,6 @@ import capgen.metrics.official
 VERSION = """
 case "$*" in *-version*) {version}; exit 0;; esac
 """
-ANSWERS = """
-while read -r line; do
-  case "$line" in
-    SCORE*) echo "1.0 2.0 3.0";;
-    EVAL*) echo "$line" | tr '|' '\\n' | grep -c 1.0 > "$HERE/images"
-      i=0; while [ $i -lt $(cat "$HERE/images") ]; do echo 0.25; i=$((i + 1)); done
-      echo 0.5;;
-  esac
-done
-"""
 SCORES = """
 while [ $# -gt 0 ]; do
   if [ "$1" = -out ]; then out="$2"; fi
@@ -46,7 +36,6 @@ def install_java(
     java.chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
     package = folder / "pycocoevalcap"
-    (package / "meteor").mkdir(parents=True, exist_ok=True)
     (package / "spice" / "lib").mkdir(parents=True, exist_ok=True)
     for name in ("stanford-corenlp-3.6.0.jar", "stanford-corenlp-3.6.0-models.jar"):
         (package / "spice" / "lib" / name).touch()

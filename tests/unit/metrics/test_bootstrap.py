@@ -12,6 +12,7 @@ import capgen.metrics.bootstrap
 from capgen.errors import MetricError
 from capgen.metrics.bleu import NAMES
 from capgen.metrics.bootstrap import compare, confidence_intervals
+from capgen.metrics.meteor_1_5.statistics import scores
 from capgen.metrics.score import ScoreReport, score_captions
 from tests.unit.metrics.captions import PREDICTIONS, REFERENCES
 
@@ -153,11 +154,31 @@ def test_reports_that_cannot_be_compared(good: ScoreReport) -> None:
         compare(good, other, seed=1)
 
 
-def test_a_score_that_cannot_be_resampled(good: ScoreReport) -> None:
+def test_meteor_1_5_is_resampled_from_its_counts(good: ScoreReport) -> None:
+    chance = np.random.default_rng(3)
+    counts = np.zeros((12, 23), np.int64)
+    counts[:, [0, 1, 21, 22]] = [9, 8, 5, 5]
+    counts[:, [4, 5]] = chance.integers(1, 6, size=(12, 1))
+    counts[:, 20] = 2
+    whole = float(scores(counts.sum(axis=0)))
     with_meteor = dataclasses.replace(
+        good,
+        corpus={**good.corpus, "METEOR-1.5": whole},
+        per_image={**good.per_image, "METEOR-1.5": scores(counts)},
+        meteor_statistics=counts,
+    )
+    interval = confidence_intervals(with_meteor, seed=1)["METEOR-1.5"]
+    assert interval.low < whole < interval.high
+    assert interval.value == whole
+    worse = dataclasses.replace(with_meteor, meteor_statistics=counts // [*[1] * 4, *[2] * 19])
+    assert compare(with_meteor, worse, seed=1)["METEOR-1.5"].difference.low > 0
+
+
+def test_a_report_without_the_counts_of_meteor_1_5(good: ScoreReport) -> None:
+    without = dataclasses.replace(
         good,
         corpus={**good.corpus, "METEOR-1.5": 0.3},
         per_image={**good.per_image, "METEOR-1.5": np.full(12, 0.3)},
     )
-    assert "METEOR-1.5" not in confidence_intervals(with_meteor, seed=1)
-    assert "METEOR-1.5" not in compare(with_meteor, with_meteor, seed=1)
+    assert "METEOR-1.5" not in confidence_intervals(without, seed=1)
+    assert "METEOR-1.5" not in compare(without, without, seed=1)

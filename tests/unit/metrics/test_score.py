@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+import capgen.metrics.meteor_1_5.resources
 import capgen.metrics.official
 from capgen.errors import MetricError, MissingDependencyError, UsageError
 from capgen.metrics.language import known_captions, language_statistics
-from capgen.metrics.score import METRICS, score_captions, unique_captions
+from capgen.metrics.score import METRICS, check_metrics, score_captions, unique_captions
 from tests.unit.metrics.captions import PREDICTIONS, REFERENCES
 
 FAST = ("bleu", "rouge_l", "cider_d")
@@ -136,8 +137,19 @@ def test_novelty_in_the_report() -> None:
     assert report.language.novel == 11 / 12
 
 
-@pytest.mark.parametrize("metric", ["meteor_1_5", "spice"])
-def test_official_programs_that_are_not_there(metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_meteor_1_5_without_its_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capgen.metrics.meteor_1_5.resources, "find_spec", lambda name: None)
+    with pytest.raises(MissingDependencyError, match="pycocoevalcap") as caught:
+        score_captions({"a": "x"}, {"a": ["x"]}, metrics=["meteor_1_5"])
+    assert "capgen[coco]" in caught.value.hint
+    report = score_captions({"a": "x"}, {"a": ["x"]}, metrics=["meteor_1_5", "rouge_l"])
+    assert list(report.corpus) == ["ROUGE-L"]
+    assert report.failed == ("meteor_1_5",)
+    assert list(check_metrics(["meteor_1_5", "rouge_l"])) == ["meteor_1_5"]
+
+
+def test_an_official_program_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    metric = "spice"
     assert metric in METRICS
     monkeypatch.setattr(shutil, "which", lambda name: None)
     monkeypatch.setattr(capgen.metrics.official, "find_spec", lambda name: object())

@@ -1,0 +1,160 @@
+"""The English paraphrase table of METEOR 1.5, in a form that is opened at once.
+
+The program's table is 5.3 million pairs of phrases in 62 MB of gzip. On first use it is written
+to capgen's cache as one array, which later runs map into memory: the sorted hashes of all
+phrases, and for each phrase the phrases that it may stand for, in the order of the table.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import itertools
+from array import array
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from capgen.errors import MetricError
+from capgen.locks import Lock
+from capgen.metrics.corpus import Integers
+from capgen.metrics.meteor_1_5.resources import paraphrase_file
+from capgen.paths import cache_dir, storage_errors, writing
+
+LONGEST = 7  # words in a phrase of the table
+
+_VERSION = 1
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+_AT_ONCE = 100_000  # phrases; limits memory
+_TRAILER = 8  # bytes at the end of a gzip file: checksum and size of its content
+
+Hashes = npt.NDArray[np.uint64]
+
+
+class Paraphrases:
+    """The table, opened."""
+
+    def __init__(self, data: Hashes) -> None:
+        phrases, pairs = int(data[0]), int(data[1])
+        self._hashes = data[2 : 2 + phrases]
+        self._offsets = data[2 + phrases : 3 + 2 * phrases]
+        self._targets = data[3 + 2 * phrases :].view(np.uint32)[:pairs]
+
+    def find(self, hashes: Hashes) -> Integers:
+        """Return the number of each phrase in the table, given by its hash, or -1."""
+        places = np.searchsorted(self._hashes, hashes)
+        places[places == len(self._hashes)] = 0
+        return np.where(self._hashes[places] == hashes, places, -1).astype(np.int64)
+
+    def among(self, numbers: Integers) -> dict[int, list[int]]:
+        """Return phrase → its paraphrases, in the table's order; all of them from `numbers`."""
+        known = np.zeros(len(self._hashes), bool)
+        known[numbers] = True
+        start = self._offsets[numbers].astype(np.int64)
+        size = self._offsets[numbers + 1].astype(np.int64) - start
+        source = np.repeat(numbers, size)
+        place = np.repeat(start - np.cumsum(size) + size, size) + np.arange(size.sum())
+        target = self._targets[place]
+        kept = known[target]
+        found: dict[int, list[int]] = {}
+        for phrase, other in zip(source[kept].tolist(), target[kept].tolist(), strict=True):
+            found.setdefault(phrase, []).append(other)
+        return found
+
+
+def word_hashes(words: Sequence[str]) -> Hashes:
+    """Return the hash of each word."""
+    digests = (
+        hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        for word in words
+    )
+    return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
+
+
+def phrase_hashes(words: Hashes) -> list[Hashes]:
+    """Return the hashes of all runs of 1 to 7 words in a text: a list by length.
+
+    The run of `size` words that begins at a word has the place of that word; runs that would
+    leave the text are left out.
+    """
+    runs = [words]
+    for size in range(2, min(LONGEST, len(words)) + 1):
+        runs.append(runs[-1][:-1] * _MULTIPLIER + words[size - 1 :])
+    return runs
+
+
+def open_paraphrases() -> Paraphrases:
+    """Open the table in the cache, which is made on first use.
+
+    Raises:
+        MissingDependencyError: pycocoevalcap is not installed.
+        MetricError: Its table is damaged.
+        StorageError: The cache cannot be written.
+    """
+    source = paraphrase_file()
+    with source.open("rb") as file:
+        file.seek(-_TRAILER, 2)
+        checksum = file.read().hex()
+    path = cache_dir() / f"meteor-paraphrases-{_VERSION}-{checksum}.npy"
+    if not path.is_file():
+        lock = Lock(path.with_suffix(".lock"), "unpacking METEOR's paraphrases")
+        for _ in lock.wait():
+            pass
+        with lock.held():
+            if not path.is_file():
+                _make(source, path)
+    with storage_errors(path):
+        return Paraphrases(np.load(path, mmap_mode="r"))
+
+
+def _make(source: Path, path: Path) -> None:
+    """Write the table."""
+    numbers: dict[bytes, int] = {}
+    left, right = array("I"), array("I")
+    try:
+        with gzip.open(source) as file:
+            for _, phrase, other in zip(file, file, file, strict=True):
+                left.append(numbers.setdefault(phrase, len(numbers)))
+                right.append(numbers.setdefault(other, len(numbers)))
+    except (OSError, EOFError, ValueError) as error:
+        raise MetricError(
+            f"Cannot read {source}: {error}",
+            hint="Install the extra again: pip install --force-reinstall pycocoevalcap",
+        ) from error
+    phrases = iter(numbers)
+    parts = []
+    while lines := list(itertools.islice(phrases, _AT_ONCE)):
+        parts.append(_hashes_of([line.decode().split() for line in lines]))
+    hashes = np.concatenate(parts)
+    del numbers
+    order = np.argsort(hashes)
+    if (np.diff(hashes[order]) == 0).any():
+        raise MetricError(f"Cannot index {source}: two phrases have the same hash")
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    first = place[np.frombuffer(left, np.uint32)]
+    second = place[np.frombuffer(right, np.uint32)].astype(np.uint32)
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(first, minlength=len(order)))])
+    targets = second[np.argsort(first, kind="stable")]
+    if len(targets) % 2:
+        targets = np.append(targets, np.uint32(0))
+    head = np.array([len(order), len(first)], np.uint64)
+    columns = [head, hashes[order], offsets.astype(np.uint64), targets.view(np.uint64)]
+    with writing(path) as temporary, temporary.open("wb") as file:
+        np.save(file, np.concatenate(columns))
+
+
+def _hashes_of(phrases: list[list[str]]) -> Hashes:
+    """Return the hash of each phrase."""
+    words = {word: number for number, word in enumerate({w for line in phrases for w in line})}
+    of_word = word_hashes(list(words))
+    sizes = np.array([len(line) for line in phrases])
+    text = of_word[[words[word] for line in phrases for word in line]]
+    start = np.cumsum(sizes) - sizes
+    hashes = text[start]
+    for size in range(1, int(sizes.max())):
+        longer = sizes > size
+        hashes[longer] = hashes[longer] * _MULTIPLIER + text[start[longer] + size]
+    return hashes

@@ -1,0 +1,1 @@
+"""A training run in one process or in several, on one machine or several."""

@@ -1,0 +1,77 @@
+"""One process of training runs that share the work, for the tests; also a program for launchers.
+
+`torchrun … -m tests.integration.training.rank_program RUN.toml…` trains one run after the other, or
+goes on with those that have begun. What should go wrong comes from the environment:
+
+    FAULT=kill:1:4        kill process 1 before its step 4 (counted from 0), as the kernel would
+    FAULT=stop:0:4        ask process 0 to stop in step 4
+    FAULT=validate:1:8    send SIGTERM to process 1 itself in the validation after step 8
+    IMAGES=FOLDER         write the images of each step that each process sees, as JSON lines
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from capgen.cli.main import main
+from capgen.training.optimization.micro_batches import MicroBatch
+from capgen.training.optimization.trainer import Trainer
+from capgen.training.validation.validate import Validation, Validator
+
+
+def run_rank(settings: list[Path]) -> int:
+    """Train each run, or go on with it if it has begun; return the worst exit code."""
+    torch.set_num_threads(1)
+    _with_faults(int(os.environ.get("RANK", "0")))
+    return max(_work(file) for file in settings)
+
+
+def _work(settings: Path) -> int:
+    run = settings.with_suffix("")
+    if (run / "config.toml").is_file() or "RESUME" in os.environ:
+        return main(["train", "--resume", str(run)])
+    return main(["train", "--config", str(settings), "--output-dir", str(run)])
+
+
+def _with_faults(rank: int) -> None:
+    fault, who, when = os.environ.get("FAULT", "none:0:0").split(":")
+    ours = rank == int(who) or who == "-1"
+    plain, validate = Trainer._micro_batches, Validator.run
+    taken: list[int] = []
+
+    def micro_batches(self: Trainer, numbers: torch.Tensor) -> list[MicroBatch]:
+        if ours and self.step == int(when):
+            if fault == "kill":
+                sys.stderr.write(f"killed at {time.time()}\n")
+                sys.stderr.flush()
+                os.kill(os.getpid(), signal.SIGKILL)
+            if fault == "stop":
+                self.stop.note(signal.SIGTERM)
+        batches = plain(self, numbers)
+        taken.append(self.step)
+        if "IMAGES" in os.environ:
+            seen = [n for batch in batches if not batch.idle for n in batch.images.tolist()]
+            with Path(os.environ["IMAGES"], f"{rank}.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"step": self.step, "images": seen}) + "\n")
+        return batches
+
+    def run(self: Validator, poll: Callable[[], None] = lambda: None) -> Validation:
+        # It measures the split val while training, later the split test.
+        if fault == "validate" and ours and taken[-1:] == [int(when) - 1]:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return validate(self, poll)
+
+    Trainer._micro_batches = micro_batches
+    Validator.run = run
+
+
+if __name__ == "__main__":
+    sys.exit(run_rank([Path(name) for name in sys.argv[1:]]))
