@@ -9,6 +9,19 @@ from capgen.config.fields import check_ranges, setting
 
 
 @dataclass(frozen=True, kw_only=True)
+class JavaLimits:
+    """How long the official program of SPICE may take.
+
+    Attributes:
+        start: Seconds until a program's first answer, the start of Java included.
+        timeout: Seconds until a program has finished.
+    """
+
+    start: float = 120.0
+    timeout: float = 7200.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvalConfig:
     """How captions are scored; `DecodeOptions` decides how they are made.
 
@@ -23,6 +36,29 @@ class EvalConfig:
     metrics: str = setting(
         "bleu,rouge_l,rouge_score,cider_d,meteor",
         "Metrics, separated by commas; meteor_1_5 needs the extra `coco`; spice needs it and Java.",
+    )
+    language: str = setting(
+        "",
+        "Language of the captions, as in en or pt-BR; metrics that cannot read it are left out. By "
+        "default the data set's, or a guess from the references.",
+    )
+    tokenizer: str = setting(
+        "auto",
+        "What tokens are: ptb as in the COCO scorers, unicode words, characters, or words by jieba "
+        "(Chinese), fugashi (Japanese) or pythainlp; auto chooses by the references.",
+        choices=("auto", "ptb", "unicode", "characters", "jieba", "fugashi", "pythainlp"),
+    )
+    java_start: float = setting(
+        JavaLimits.start,
+        "Seconds that an official program may take to start.",
+        low=0.1,
+        high=86_400,
+    )
+    java_timeout: float = setting(
+        JavaLimits.timeout,
+        "Seconds that an official program may take in all.",
+        low=0.1,
+        high=864_000,
     )
     resamples: int = setting(1000, "Bootstrap resamples for the intervals.", low=100, high=100_000)
     report_seed: int = setting(
@@ -44,6 +80,11 @@ class EvalConfig:
     def metric_names(self) -> tuple[str, ...]:
         """The names of the metrics: keys of `capgen.metrics.score.METRICS`."""
         return tuple(dict.fromkeys(part.strip() for part in self.metrics.split(",")))
+
+    @property
+    def java(self) -> JavaLimits:
+        """How long the official programs may take."""
+        return JavaLimits(start=self.java_start, timeout=self.java_timeout)
 
 
 @dataclass(frozen=True, kw_only=True)

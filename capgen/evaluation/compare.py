@@ -107,7 +107,12 @@ def _restricted(evaluation: Evaluation, images: set[str]) -> Evaluation:
     if len(images) == len(evaluation.captions):
         return evaluation
     captions = {name: text for name, text in evaluation.captions.items() if name in images}
+    left_out = evaluation.scores.left_out
     scores, intervals = scored(
-        captions, evaluation.data, evaluation.config, evaluation.document_frequencies
+        captions,
+        evaluation.data,
+        evaluation.config,
+        evaluation.document_frequencies,
+        {metric: left_out[metric] for metric in evaluation.scores.failed},
     )
     return dataclasses.replace(evaluation, captions=captions, scores=scores, intervals=intervals)

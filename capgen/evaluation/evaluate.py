@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterator, Mapping
 from itertools import chain
@@ -10,7 +11,6 @@ from pathlib import Path
 from capgen.captioning.captioner import Captioner
 from capgen.config import DecodeOptions, EvalConfig
 from capgen.data.dataset import Dataset, load_dataset
-from capgen.data.statistics import common_language
 from capgen.errors import MetricError
 from capgen.evaluation.evaluation_set import EvaluationSet, from_dataset
 from capgen.evaluation.events import (
@@ -18,13 +18,17 @@ from capgen.evaluation.events import (
     EvaluationFinished,
     ImageCaptioned,
     ImageFailed,
+    MetricsLeftOut,
     ScoringStarted,
 )
+from capgen.evaluation.judged_language import check_language, judged_language
 from capgen.evaluation.result import Evaluation
 from capgen.evaluation.systems import System, as_system
 from capgen.metrics.bootstrap import Interval, confidence_intervals
 from capgen.metrics.cider import DocumentFrequencies
+from capgen.metrics.language import known_captions
 from capgen.metrics.score import ScoreReport, check_metrics, score_captions
+from capgen.metrics.tokenizers import PTB, choose
 from capgen.records import Caption, CaptionFailure
 
 Data = EvaluationSet | Dataset | str | os.PathLike[str]
@@ -74,10 +78,14 @@ def evaluation_events(
     """Do what `evaluate` does, and yield progress events.
 
     Yields:
-        One event per image, one before scoring, and an `EvaluationFinished` with the result.
+        An event if metrics cannot be computed, one per image, one before scoring, and an
+        `EvaluationFinished` with the result.
     """
     config = config or EvalConfig()
-    check_metrics(config.metric_names)
+    check_language(config.language)
+    unavailable = check_metrics(config.metric_names, config.java)
+    if unavailable:
+        yield MetricsLeftOut(reasons=unavailable)
     eval_set = as_evaluation_set(data, config)
     system = as_system(source, options, batch_size=config.batch_size)
     captions: dict[str, str] = {}
@@ -96,7 +104,7 @@ def evaluation_events(
     if not captions:
         raise MetricError(f"None of the {total} images could be captioned, so none can be scored")
     yield ScoringStarted(images=len(captions))
-    scores, intervals = scored(captions, eval_set, config, document_frequencies)
+    scores, intervals = scored(captions, eval_set, config, document_frequencies, unavailable)
     evaluation = Evaluation(
         system=system.describe(),
         data=eval_set,
@@ -125,16 +133,38 @@ def scored(
     data: EvaluationSet,
     config: EvalConfig,
     document_frequencies: DocumentFrequencies | None,
+    unavailable: Mapping[str, str] | None = None,
 ) -> tuple[ScoreReport, dict[str, Interval]]:
-    """Return scores and bootstrap intervals of captions of some images of a set."""
+    """Return scores and bootstrap intervals of captions of some images of a set.
+
+    Args:
+        captions: Image → caption.
+        data: The references; those of all its images decide on the language and the tokens.
+        config: Metrics, language and bootstrap.
+        document_frequencies: Document frequencies for CIDEr-D; by default the references'.
+        unavailable: Metrics not to compute, because they failed before, with the reasons.
+    """
+    unavailable = unavailable or {}
     references = {image_id: data.by_id[image_id].references for image_id in captions}
+    language, source = judged_language(data, config)
+    every = list(chain.from_iterable(example.references for example in data.examples))
+    tokenizer = choose(config.tokenizer, language, every)
+    training = data.known
+    if tokenizer.key != PTB and data.training:
+        training = known_captions(data.training, tokenizer.tokenize)
     report = score_captions(
         captions,
         references,
-        metrics=config.metric_names,
+        metrics=[name for name in config.metric_names if name not in unavailable],
         document_frequencies=document_frequencies,
-        training_captions=data.known,
-        language=data.language or common_language(chain.from_iterable(references.values())),
+        training_captions=training,
+        language=language,
+        tokenizer=tokenizer.key,
+        java=config.java,
+    )
+    report = dataclasses.replace(
+        report.without(unavailable),
+        stamp=dataclasses.replace(report.stamp, language_source=source),
     )
     intervals = confidence_intervals(report, seed=config.report_seed, samples=config.resamples)
     return report, intervals

@@ -84,8 +84,7 @@ def metrics_table(evaluation: Evaluation) -> Table:
 
 def scores_caption(evaluation: Evaluation) -> str:
     """Return the caption of a table of scores."""
-    images = len(evaluation.captions)
-    return f"Corpus scores over {images:,} images, with 95 % bootstrap intervals"
+    return f"Corpus scores with 95 % bootstrap intervals over {evaluation.scores.stamp.line()}"
 
 
 def verdict(comparison: Comparison, difference: float) -> str:
@@ -138,8 +137,8 @@ def differences_table(comparison: Comparison) -> Table:
     ]
     heads = ("Metric", "First", "Second", "Difference", "95 % interval", "p")
     caption = (
-        f"First: {first.name}. Second: {second.name}. Paired bootstrap over the same "
-        f"{len(first.captions):,} images."
+        f"First: {first.name}. Second: {second.name}. Paired bootstrap over the same images: "
+        f"{first.scores.stamp.line()}."
     )
     return Table(caption=caption, heads=(*heads, "Better / same / worse"), rows=rows, numbers=1)
 

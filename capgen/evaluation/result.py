@@ -81,6 +81,8 @@ class Evaluation:
             "intervals": {name: item.to_dict() for name, item in self.intervals.items()},
             "language": scores["language"],
             "notes": list(self.notes),
+            "left_out": scores["left_out"],
+            "failed_metrics": scores["failed_metrics"],
             "stamp": {**scores["stamp"], "versions": self._versions()},
             "images": images,
             "failures": [

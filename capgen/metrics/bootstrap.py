@@ -211,3 +211,11 @@ def _draws(images: int, samples: int, seed: int) -> Iterator[Floats]:
         drawn += images * np.arange(size)[:, None]
         counts = np.bincount(drawn.ravel(), minlength=size * images)
         yield counts.reshape(size, images).astype(np.float64)
+
+
+def resamples(images: int, samples: int, seed: int) -> Iterator[Floats]:
+    """Yield (resamples, images) arrays: how often each of `samples` resamples has each image.
+
+    They are the resamples of `confidence_intervals` and `compare` with the same seed.
+    """
+    return _draws(images, samples, seed)

@@ -7,6 +7,7 @@ words, with counts clipped and a Gaussian penalty on the difference of lengths (
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +21,9 @@ from capgen.errors import MetricError
 from capgen.json_files import read_json
 from capgen.metrics.bleu import find
 from capgen.metrics.corpus import LONGEST_NGRAM, Corpus, Floats, Integers, NgramCounts
-from capgen.metrics.ptb.tokenizer import tokenize
+from capgen.metrics.ptb.tokenizer import TOKENIZER
+from capgen.metrics.tokenizers import PTB, Tokenizer
+from capgen.metrics.tokenizers import tokenizer as tokenizer_of
 from capgen.paths import write_text
 
 NAME = "CIDEr-D"
@@ -37,29 +40,42 @@ class DocumentFrequencies:
         documents: Number of images.
         counts: N-gram (its words joined by spaces) → number of images.
         source: What was counted, for reports.
+        tokenizer: Name of the tokenizer that made the n-grams' words.
     """
 
     documents: int
     counts: Mapping[str, int]
     source: str = ""
+    tokenizer: str = TOKENIZER
 
     @classmethod
     def from_references(
-        cls, references: Iterable[Sequence[str]], *, source: str = ""
+        cls,
+        references: Iterable[Sequence[str]],
+        *,
+        source: str = "",
+        tokenizer: Tokenizer | None = None,
     ) -> DocumentFrequencies:
-        """Count the n-grams in the references of each image."""
+        """Count the n-grams in the references of each image; by default with PTB's tokens."""
+        tokenizer = tokenizer or tokenizer_of(PTB)
         counts: Counter[str] = Counter()
         documents = 0
         for captions in references:
             documents += 1
             ngrams = set()
             for caption in captions:
-                words = tokenize(caption).split()
+                words = tokenizer.tokenize(caption).split()
                 for size in range(1, LONGEST_NGRAM + 1):
                     for start in range(len(words) - size + 1):
                         ngrams.add(" ".join(words[start : start + size]))
             counts.update(ngrams)
-        return cls(documents, counts, source)
+        return cls(documents, counts, source, tokenizer.name)
+
+    @property
+    def digest(self) -> str:
+        """A fingerprint of the counts."""
+        content = json.dumps([self.documents, sorted(self.counts.items())])
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def save(self, path: Path) -> None:
         """Write the table as JSON."""
@@ -67,6 +83,7 @@ class DocumentFrequencies:
             "format": _FORMAT,
             "documents": self.documents,
             "source": self.source,
+            "tokenizer": self.tokenizer,
             "counts": dict(self.counts),
         }
         write_text(path, json.dumps(record, ensure_ascii=False))
@@ -82,7 +99,8 @@ class DocumentFrequencies:
             raise MetricError(f"{path} is a damaged table of document frequencies")
         if not all(isinstance(count, int) and 0 < count <= documents for count in counts.values()):
             raise MetricError(f"{path} has a count that is not between 1 and {documents}")
-        return cls(documents, counts, str(record.get("source", "")))
+        named = str(record.get("source", "")), str(record.get("tokenizer", TOKENIZER))
+        return cls(documents, counts, *named)
 
 
 def cider_d(corpus: Corpus, frequencies: DocumentFrequencies | None = None) -> Floats:

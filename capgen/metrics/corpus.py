@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from capgen.errors import MetricError
-from capgen.metrics.ptb.tokenizer import tokenize
+from capgen.metrics.tokenizers import PTB, Tokenizer
+from capgen.metrics.tokenizers import tokenizer as tokenizer_of
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -61,11 +62,13 @@ class Corpus:
     Args:
         predictions: One caption for each image.
         references: At least one human caption for each image.
+        tokenizer: How captions become tokens; by default as in the COCO scorers.
 
     Raises:
         MetricError: The ids differ, references are missing, or a caption is not a string.
 
     Attributes:
+        tokenizer: How captions become tokens.
         image_ids: The images, in the order of `predictions`.
         predictions: Their captions as given.
         references: Their references as given.
@@ -76,9 +79,14 @@ class Corpus:
     """
 
     def __init__(
-        self, predictions: Mapping[str, str], references: Mapping[str, Sequence[str]]
+        self,
+        predictions: Mapping[str, str],
+        references: Mapping[str, Sequence[str]],
+        tokenizer: Tokenizer | None = None,
     ) -> None:
         check_captions(predictions, references)
+        self.tokenizer = tokenizer or tokenizer_of(PTB)
+        tokenize = self.tokenizer.tokenize
         self.image_ids = tuple(predictions)
         self.predictions = tuple(predictions.values())
         self.references = tuple(tuple(references[name]) for name in self.image_ids)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ _NEVER_LAST_WORDS = frozenset(_NEVER_LAST.split())
 
 @dataclass(frozen=True, kw_only=True)
 class LanguageStatistics:
-    """Statistics of a set of captions, over PTB tokens.
+    """Statistics of a set of captions, over tokens.
 
     Attributes:
         captions: Number of captions.
@@ -60,7 +60,9 @@ class LanguageStatistics:
         return dataclasses.asdict(self)
 
 
-def known_captions(captions: Iterable[str]) -> frozenset[str]:
+def known_captions(
+    captions: Iterable[str], tokenize: Callable[[str], str] = tokenize
+) -> frozenset[str]:
     """Return captions as `language_statistics` compares them: their tokens."""
     return frozenset(map(tokenize, captions))
 

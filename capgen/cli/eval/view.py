@@ -16,10 +16,13 @@ from capgen.evaluation.events import (
     EvaluationFinished,
     ImageCaptioned,
     ImageFailed,
+    MetricsLeftOut,
 )
 from capgen.evaluation.result import Evaluation
 from capgen.images.decoders import printable
 from capgen.metrics.bootstrap import Interval
+from capgen.metrics.score import left_out_notes
+from capgen.metrics.tokenizers import CHARACTERS
 
 _DISAGREEMENTS = 5
 
@@ -27,16 +30,22 @@ _DISAGREEMENTS = 5
 def follow(
     events: Iterable[EvaluationEvent], console: Console, label: str, total: int
 ) -> Evaluation:
+    told: list[str] = []
     with console.progress(label, total) as advance:
         for event in events:
             if isinstance(event, ImageCaptioned | ImageFailed):
                 advance()
+            if isinstance(event, MetricsLeftOut):
+                told = left_out_notes(event.reasons)
+                for note in told:
+                    console.note(note)
             if isinstance(event, ImageFailed):
                 console.error(event.failure.message, event.failure.hint)
             if isinstance(event, EvaluationFinished):
                 evaluation = event.evaluation
     for note in (*evaluation.system.get("notes", ()), *evaluation.notes):
-        console.note(note)
+        if note not in told:
+            console.note(note)
     return evaluation
 
 
@@ -44,13 +53,13 @@ def show(
     console: Console, evaluation: Evaluation, comparison: Comparison | None, samples: int
 ) -> None:
     if comparison is None:
-        console.data(f"{printable(evaluation.name)} on {_where(evaluation)}")
+        console.data(f"{printable(evaluation.name)} on {where(evaluation)}")
         console.show(_scores(evaluation))
         console.show(_language(evaluation))
     else:
         first, second = comparison.first, comparison.second
         names = f"{printable(first.name)} (first) and {printable(second.name)} (second)"
-        console.data(f"{names} on {_where(first)}")
+        console.data(f"{names} on {where(first)}")
         console.show(_differences(comparison))
         console.data(
             "Diff.: first - second; +/=/-: images on which the first is better, equal, worse"
@@ -73,11 +82,14 @@ def _scores(evaluation: Evaluation) -> Table:
 
 def _language(evaluation: Evaluation) -> Text:
     language = evaluation.scores.language
+    spaced = evaluation.scores.stamp.tokenizer_key != CHARACTERS
+    words = "words" if spaced else "characters"
     novel = ""
     if language.novel is not None:
         novel = f", {language.novel:.1%} not in the training captions"
     return Text(
-        f"{language.mean_length:.1f} words per caption, {language.vocabulary:,} different words, "
+        f"{language.mean_length:.1f} {words} per caption, "
+        f"{language.vocabulary:,} different {words}, "
         f"distinct-1 {language.distinct_1:.3f}, distinct-2 {language.distinct_2:.3f}, "
         f"{language.duplicates:.1%} used for another image too{novel}\n"
     )
@@ -122,13 +134,11 @@ def _image(evaluation: Evaluation, image_id: str) -> str:
     return printable(evaluation.data.by_id[image_id].image)
 
 
-def _where(evaluation: Evaluation) -> str:
+def where(evaluation: Evaluation) -> str:
+    """Return in one line what scores were computed over, and how."""
     data = evaluation.data
     split = f", {data.split}" if data.split else ""
-    stamp = evaluation.scores.stamp
-    return (
-        f"{printable(data.name)}{split}: {stamp.images:,} images, {stamp.references:,} references"
-    )
+    return f"{printable(data.name)}{split}: {printable(evaluation.scores.stamp.line())}"
 
 
 def _interval(interval: Interval | None, sign: str = "") -> str:

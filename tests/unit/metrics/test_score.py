@@ -13,7 +13,7 @@ import capgen.metrics.meteor_1_5.resources
 import capgen.metrics.official
 from capgen.errors import MetricError, MissingDependencyError, UsageError
 from capgen.metrics.language import known_captions, language_statistics
-from capgen.metrics.score import METRICS, score_captions, unique_captions
+from capgen.metrics.score import METRICS, check_metrics, score_captions, unique_captions
 from tests.unit.metrics.captions import PREDICTIONS, REFERENCES
 
 FAST = ("bleu", "rouge_l", "cider_d")
@@ -137,6 +137,17 @@ def test_novelty_in_the_report() -> None:
     assert report.language.novel == 11 / 12
 
 
+def test_meteor_1_5_without_its_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capgen.metrics.meteor_1_5.resources, "find_spec", lambda name: None)
+    with pytest.raises(MissingDependencyError, match="pycocoevalcap") as caught:
+        score_captions({"a": "x"}, {"a": ["x"]}, metrics=["meteor_1_5"])
+    assert "capgen[coco]" in caught.value.hint
+    report = score_captions({"a": "x"}, {"a": ["x"]}, metrics=["meteor_1_5", "rouge_l"])
+    assert list(report.corpus) == ["ROUGE-L"]
+    assert report.failed == ("meteor_1_5",)
+    assert list(check_metrics(["meteor_1_5", "rouge_l"])) == ["meteor_1_5"]
+
+
 def test_an_official_program_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     metric = "spice"
     assert metric in METRICS
@@ -148,34 +159,3 @@ def test_an_official_program_that_is_not_there(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(MissingDependencyError, match="pycocoevalcap") as caught:
         score_captions({"a": "x"}, {"a": ["x"]}, metrics=[metric])
     assert "capgen[coco]" in caught.value.hint
-
-
-def test_meteor_1_5_without_its_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capgen.metrics.meteor_1_5.resources, "find_spec", lambda name: None)
-    with pytest.raises(MissingDependencyError, match="pycocoevalcap") as caught:
-        score_captions({"a": "x"}, {"a": ["x"]}, metrics=["meteor_1_5"])
-    assert "capgen[coco]" in caught.value.hint
-
-
-def test_the_official_spice(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("pycocoevalcap.spice.spice")
-
-    class Program:
-        def compute_score(self, references: Any, predictions: Any) -> Any:
-            assert references == {0: ["x y", "z"], 1: ["x"]}
-            assert predictions == {0: ["x"], 1: ["yes"]}
-            return 0.5, [{"All": {"f": float("nan")}}] * len(predictions)
-
-    class Broken:
-        def __init__(self) -> None:
-            raise OSError("no memory")
-
-    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/java")
-    monkeypatch.setattr("pycocoevalcap.spice.spice.Spice", Program)
-    captions = {"a": "X", "b": "yes."}, {"a": ["x, y", "z"], "b": ["x"]}
-    report = score_captions(*captions, metrics=["spice"])
-    assert report.corpus == {"SPICE": 0.5}
-    assert [image["SPICE"] for image in report.to_dict()["images"]] == [None] * 2
-    monkeypatch.setattr("pycocoevalcap.spice.spice.Spice", Broken)
-    with pytest.raises(MetricError, match="no memory"):
-        score_captions(*captions, metrics=["spice"])
