@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from capgen.config.fields import check_ranges, setting
@@ -22,7 +23,20 @@ class EvalConfig:
     limit: int | None = setting(None, "Use only the first N images of the split.", low=1)
     metrics: str = setting(
         "bleu,rouge_l,rouge_score,cider_d,meteor",
-        "Metrics, separated by commas; meteor_1_5 and spice also need Java and the extra `coco`.",
+        "Metrics, separated by commas. Others: cider, cider_r, clipscore (a CLIP and the images), "
+        "chair (objects that are not there), diversity (of --num-captions); with Java and the "
+        "extra `coco` also meteor_1_5, spice and spider.",
+    )
+    clip_model: str = setting(
+        "openai/clip-vit-base-patch32", "CLIP for clipscore: a folder or a Hub id."
+    )
+    objects: Path | None = setting(  # noqa: RUF009
+        None,
+        "Objects for chair: a line for each, its name and words for it, separated by commas. "
+        "Default: COCO's 80 categories, by capgen.",
+    )
+    instances: Path | None = setting(  # noqa: RUF009
+        None, "Objects in the images, for chair: COCO's instances_val2014.json or the like."
     )
     resamples: int = setting(1000, "Bootstrap resamples for the intervals.", low=100, high=100_000)
     report_seed: int = setting(

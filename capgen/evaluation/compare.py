@@ -108,6 +108,10 @@ def _restricted(evaluation: Evaluation, images: set[str]) -> Evaluation:
         return evaluation
     captions = {name: text for name, text in evaluation.captions.items() if name in images}
     scores, intervals = scored(
-        captions, evaluation.data, evaluation.config, evaluation.document_frequencies
+        captions,
+        evaluation.data,
+        evaluation.config,
+        evaluation.document_frequencies,
+        evaluation.evidence,
     )
     return dataclasses.replace(evaluation, captions=captions, scores=scores, intervals=intervals)

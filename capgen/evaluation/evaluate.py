@@ -20,10 +20,12 @@ from capgen.evaluation.events import (
     ImageFailed,
     ScoringStarted,
 )
-from capgen.evaluation.result import Evaluation
+from capgen.evaluation.evidence import gather_evidence, scene_objects
+from capgen.evaluation.result import Evaluation, others
 from capgen.evaluation.systems import System, as_system
 from capgen.metrics.bootstrap import Interval, confidence_intervals
 from capgen.metrics.cider import DocumentFrequencies
+from capgen.metrics.evidence import Evidence
 from capgen.metrics.score import ScoreReport, check_metrics, score_captions
 from capgen.records import Caption, CaptionFailure
 
@@ -38,6 +40,7 @@ def evaluate(
     options: DecodeOptions | None = None,
     config: EvalConfig | None = None,
     document_frequencies: DocumentFrequencies | None = None,
+    device: str = "auto",
 ) -> Evaluation:
     """Caption a split and score the captions, or score existing captions.
 
@@ -48,6 +51,7 @@ def evaluate(
         options: How a model decodes.
         config: Split, limit, metrics and bootstrap. An `EvaluationSet` already has a split.
         document_frequencies: Document frequencies for CIDEr-D; by default the references'.
+        device: Where a model of a metric computes: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
 
     Raises:
         CapgenError: The model, data or predictions cannot be used; the message says which.
@@ -57,7 +61,12 @@ def evaluate(
         >>> report.scores.corpus["CIDEr-D"], report.intervals["CIDEr-D"]
     """
     events = evaluation_events(
-        source, data, options=options, config=config, document_frequencies=document_frequencies
+        source,
+        data,
+        options=options,
+        config=config,
+        document_frequencies=document_frequencies,
+        device=device,
     )
     finished = [event for event in events if isinstance(event, EvaluationFinished)]
     return finished[0].evaluation
@@ -70,6 +79,7 @@ def evaluation_events(
     options: DecodeOptions | None = None,
     config: EvalConfig | None = None,
     document_frequencies: DocumentFrequencies | None = None,
+    device: str = "auto",
 ) -> Iterator[EvaluationEvent]:
     """Do what `evaluate` does, and yield progress events.
 
@@ -79,6 +89,7 @@ def evaluation_events(
     config = config or EvalConfig()
     check_metrics(config.metric_names)
     eval_set = as_evaluation_set(data, config)
+    objects = scene_objects(config, eval_set)
     system = as_system(source, options, batch_size=config.batch_size)
     captions: dict[str, str] = {}
     records: dict[str, Caption] = {}
@@ -96,7 +107,11 @@ def evaluation_events(
     if not captions:
         raise MetricError(f"None of the {total} images could be captioned, so none can be scored")
     yield ScoringStarted(images=len(captions))
-    scores, intervals = scored(captions, eval_set, config, document_frequencies)
+    alternatives = {name: texts for name, record in records.items() if (texts := others(record))}
+    evidence = gather_evidence(
+        captions, alternatives, eval_set, config, objects=objects, device=device
+    )
+    scores, intervals = scored(captions, eval_set, config, document_frequencies, evidence)
     evaluation = Evaluation(
         system=system.describe(),
         data=eval_set,
@@ -107,6 +122,7 @@ def evaluation_events(
         intervals=intervals,
         config=config,
         document_frequencies=document_frequencies,
+        evidence=evidence,
     )
     yield EvaluationFinished(evaluation=evaluation)
 
@@ -125,6 +141,7 @@ def scored(
     data: EvaluationSet,
     config: EvalConfig,
     document_frequencies: DocumentFrequencies | None,
+    evidence: Evidence | None = None,
 ) -> tuple[ScoreReport, dict[str, Interval]]:
     """Return scores and bootstrap intervals of captions of some images of a set."""
     references = {image_id: data.by_id[image_id].references for image_id in captions}
@@ -135,6 +152,7 @@ def scored(
         document_frequencies=document_frequencies,
         training_captions=data.known,
         language=data.language or common_language(chain.from_iterable(references.values())),
+        evidence=evidence,
     )
     intervals = confidence_intervals(report, seed=config.report_seed, samples=config.resamples)
     return report, intervals

@@ -3,7 +3,7 @@
 Percentile intervals as in Efron and Tibshirani, "An introduction to the bootstrap" (1993); the
 paired test of Koehn, "Statistical significance tests for machine translation evaluation"
 (EMNLP 2004), two-sided. A resample draws all images with replacement; corpus BLEU is recomputed
-from the counts of the drawn images.
+from the counts of the drawn images, and so are ratios such as CHAIRi.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import capgen.metrics.bleu as bleu
 import capgen.metrics.official as official
 from capgen.errors import MetricError
 from capgen.metrics.corpus import Floats, some_images
-from capgen.metrics.score import ScoreReport
+from capgen.metrics.score import LOWER_IS_BETTER, ScoreReport
 
 SAMPLES = 1000
 LEVEL = 0.95
@@ -62,9 +62,10 @@ class Difference:
         second: Corpus score of the second.
         difference: The interval of their difference.
         p_value: Two-sided p-value of the difference.
-        wins: Number of images on which the first scores higher.
+        wins: Number of images on which the first is better: scores higher, or lower where less
+            is better.
         ties: Number of images on which they score the same.
-        losses: Number of images on which the second scores higher.
+        losses: Number of images on which the second is better.
         images: (images,) difference of each image, in the order of the first report.
     """
 
@@ -126,14 +127,15 @@ def compare(
             continue
         images = first.per_image[name] - second.per_image[name][order]
         resampled = drawn[name] - other[name]
+        better = -images if name in LOWER_IS_BETTER else images
         differences[name] = Difference(
             first=first.corpus[name],
             second=second.corpus[name],
             difference=_interval(first.corpus[name] - second.corpus[name], resampled, level),
             p_value=_p_value(resampled),
-            wins=int((images > _TIE).sum()),
+            wins=int((better > _TIE).sum()),
             ties=int((abs(images) <= _TIE).sum()),
-            losses=int((images < -_TIE).sum()),
+            losses=int((better < -_TIE).sum()),
             images=images,
         )
     return differences
@@ -159,7 +161,10 @@ def _check_comparable(first: ScoreReport, second: ScoreReport) -> None:
         raise MetricError(
             f"The reports cover different images: only one of them has {some_images(unshared)}"
         )
-    for field in ("protocol", "tokenizer_version", "references_digest", "document_frequencies"):
+    for field in (
+        *("protocol", "tokenizer_version", "references_digest", "document_frequencies"),
+        "evidence",
+    ):
         values = getattr(first.stamp, field), getattr(second.stamp, field)
         if values[0] != values[1]:
             raise MetricError(
@@ -184,8 +189,11 @@ def _resampled(
                 scores = bleu.bleu_scores(counts @ report.bleu_statistics[rows])
                 for name, column in zip(bleu.NAMES, scores.T, strict=True):
                     parts[name].append(column)
+            for name, counted in report.ratios.items():
+                sums = counts @ counted[rows]
+                parts[name].append(sums[:, 0] / np.maximum(sums[:, 1], 1))
             for name in parts:
-                if name not in bleu.NAMES:
+                if name not in bleu.NAMES and name not in report.ratios:
                     parts[name].append(counts @ report.per_image[name][rows] / images)
     return [{name: np.concatenate(arrays) for name, arrays in parts.items()} for parts in drawn]
 

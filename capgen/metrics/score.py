@@ -16,13 +16,16 @@ import numpy as np
 
 import capgen
 import capgen.metrics.bleu as bleu
+import capgen.metrics.chair as chair
 import capgen.metrics.cider as cider
 import capgen.metrics.meteor as meteor
+import capgen.metrics.n_best as n_best
 import capgen.metrics.official as official
 import capgen.metrics.rouge as rouge
 from capgen.errors import MetricError, UsageError, did_you_mean
 from capgen.metrics.cider import DocumentFrequencies
 from capgen.metrics.corpus import Corpus, Floats, Integers
+from capgen.metrics.evidence import Evidence, evidence_notes, evidence_scores
 from capgen.metrics.language import LanguageStatistics, language_statistics
 from capgen.metrics.ptb.tokenizer import TOKENIZER, TOKENIZER_VERSION
 from capgen.metrics.scripts import ascii_share, unspaced_share
@@ -38,8 +41,23 @@ METRICS = {
     "meteor": "METEOR of nltk.translate.meteor_score with WordNet 3.0, best reference",
     "meteor_1_5": "METEOR 1.5 by its own program, through pycocoevalcap and Java",
     "spice": "SPICE by its own program, through pycocoevalcap and Java",
+    "spider": "mean of SPICE and CIDEr-D (Liu et al. 2017)",
+    "cider": "CIDEr of Vedantam et al. 2015, equation 2: 0 to 1, without CIDEr-D's clipping, "
+    "length penalty and factor of 10; words are not stemmed",
+    "cider_r": "CIDEr-R of Santos et al. 2021 (exponents 0.8 for repetition, 0.2 for length)",
+    "clipscore": "CLIPScore and RefCLIPScore of Hessel et al. 2021 (w = 2.5, 'A photo depicts')",
+    "chair": "CHAIRi and CHAIRs of Rohrbach et al. 2018",
+    "diversity": "over the captions of each image: self-CIDEr of Wang and Chan 2019 with CIDEr-D, "
+    "mean BLEU-4 with the others, distinct-1 and -2",
 }
-_PROGRAMS = {"meteor_1_5": official.METEOR_NAME, "spice": official.SPICE_NAME}
+_PROGRAMS = {
+    "meteor_1_5": official.METEOR_NAME,
+    "spice": official.SPICE_NAME,
+    "spider": official.SPICE_NAME,
+}
+SPIDER_NAME = "SPIDEr"
+# Of every other score more is better.
+LOWER_IS_BETTER = frozenset([chair.INSTANCES_NAME, chair.SENTENCES_NAME, n_best.MBLEU_NAME])
 # German has 2 % of letters that rouge-score cuts words at; English has a "café" now and then.
 _DROPPED_LETTERS = 0.01
 DEFAULT_METRICS = ("bleu", "rouge_l", "rouge_score", "cider_d", "meteor")
@@ -59,6 +77,7 @@ class Stamp:
         document_frequencies: Source of CIDEr-D's document frequencies.
         definitions: Metric → its exact definition.
         versions: Package → version.
+        evidence: Metric → what it used besides captions and references: a model, a table.
     """
 
     protocol: str = PROTOCOL
@@ -70,6 +89,7 @@ class Stamp:
     document_frequencies: str
     definitions: Mapping[str, str]
     versions: Mapping[str, str]
+    evidence: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +102,8 @@ class ScoreReport:
         per_image: Name → (images,) scores in the order of `image_ids`.
         bleu_statistics: (images, 10) counts, see `capgen.metrics.bleu`; None without BLEU.
             A corpus BLEU is not the mean of its images': the bootstrap needs these.
+        ratios: Name → (images, 2) numerators and denominators of scores whose corpus score is
+            the ratio of the sums.
         language: Length, vocabulary and variety of the predictions.
         notes: Caveats about the numbers, as sentences.
         stamp: How the numbers were computed.
@@ -91,6 +113,7 @@ class ScoreReport:
     corpus: Mapping[str, float]
     per_image: Mapping[str, Floats]
     bleu_statistics: Integers | None = field(default=None, repr=False)
+    ratios: Mapping[str, Integers] = field(default_factory=dict, repr=False)
     language: LanguageStatistics
     notes: tuple[str, ...] = ()
     stamp: Stamp
@@ -118,6 +141,7 @@ def score_captions(
     document_frequencies: DocumentFrequencies | None = None,
     training_captions: frozenset[str] | None = None,
     language: str = "",
+    evidence: Evidence | None = None,
 ) -> ScoreReport:
     """Score one caption per image against the image's references.
 
@@ -130,10 +154,11 @@ def score_captions(
             the share of novel predictions.
         language: The captions' language as in BCP 47 (`en`, `pt-BR`), for notes on what a metric
             cannot read; empty if unknown.
+        evidence: What `clipscore`, `chair` and `diversity` need besides.
 
     Returns:
-        Corpus and per-image scores. Except for BLEU and METEOR 1.5, the corpus score is the
-        mean of the per-image scores.
+        Corpus and per-image scores. Except for BLEU, METEOR 1.5 and CHAIRi, the corpus score is
+        the mean of the per-image scores.
 
     Raises:
         MetricError: The ids differ, an image has no references, or a caption is not a string.
@@ -142,16 +167,25 @@ def score_captions(
     """
     check_metrics(metrics)
     corpus = Corpus(predictions, references)
+    evidence = evidence or Evidence()
     scores, bleu_statistics = _scores(corpus, metrics, document_frequencies)
+    more, ratios = evidence_scores(corpus, metrics, evidence, document_frequencies)
+    scores |= more
     return ScoreReport(
         image_ids=corpus.image_ids,
         corpus={name: value for name, (value, _) in scores.items()},
         per_image={name: values for name, (_, values) in scores.items()},
         bleu_statistics=bleu_statistics,
-        language=language_statistics(corpus.prediction_tokens, training=training_captions),
+        ratios=ratios,
+        language=language_statistics(
+            corpus.prediction_tokens,
+            training=training_captions,
+            references=corpus.reference_tokens,
+        ),
         notes=(
             *_notes(corpus, metrics, document_frequencies),
             *_language_notes(corpus, metrics, language),
+            *evidence_notes(corpus, metrics, evidence),
         ),
         stamp=Stamp(
             images=len(corpus),
@@ -160,6 +194,7 @@ def score_captions(
             document_frequencies=_frequency_source(corpus, document_frequencies),
             definitions={name: METRICS[name] for name in METRICS if name in metrics},
             versions=_versions(metrics),
+            evidence=evidence.sources(metrics),
         ),
     )
 
@@ -200,6 +235,8 @@ def _scores(
         "rouge_l": (rouge.NAME, lambda: rouge.rouge_l(corpus)),
         "rouge_score": (rouge.GOOGLE_NAME, lambda: rouge.rouge_l_google(corpus)),
         "cider_d": (cider.NAME, lambda: cider.cider_d(corpus, frequencies)),
+        "cider": (cider.PLAIN_NAME, lambda: cider.cider(corpus, frequencies)),
+        "cider_r": (cider.ROBUST_NAME, lambda: cider.cider_r(corpus, frequencies)),
         "meteor": (meteor.NAME, lambda: meteor.meteor(corpus)),
     }
     for metric, (name, compute) in means.items():
@@ -208,8 +245,14 @@ def _scores(
             scores[name] = float(np.mean(values)), values
     if "meteor_1_5" in metrics:
         scores[official.METEOR_NAME] = official.meteor_1_5(corpus)
-    if "spice" in metrics:
-        scores[official.SPICE_NAME] = official.spice(corpus)
+    if "spice" in metrics or "spider" in metrics:
+        whole_spice, spice = official.spice(corpus)
+        if "spice" in metrics:
+            scores[official.SPICE_NAME] = whole_spice, spice
+        if "spider" in metrics:
+            values = cider.cider_d(corpus, frequencies)
+            whole_mean = (whole_spice + float(np.mean(values))) / 2
+            scores[SPIDER_NAME] = whole_mean, (spice + values) / 2
     return scores, statistics
 
 
@@ -275,6 +318,7 @@ def _versions(metrics: Collection[str]) -> dict[str, str]:
         "meteor": "nltk",
         "meteor_1_5": "pycocoevalcap",
         "spice": "pycocoevalcap",
+        "spider": "pycocoevalcap",
     }
     used = sorted({package for metric, package in packages.items() if metric in metrics})
     return {"capgen": capgen.__version__} | {

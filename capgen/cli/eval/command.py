@@ -101,7 +101,7 @@ def eval_command(
     decoding: Annotated[
         DecodeOptions,
         without(
-            *("num_captions", "diverse", "retry", "confidence", "min_confidence"),
+            *("retry", "confidence", "min_confidence"),
             *("prefix", "suffix", "replace", "trim_openings"),
         ),
     ],
@@ -124,7 +124,7 @@ def eval_command(
     if judged.predictions is not None and on_command_line(context, "model"):
         raise UsageError("--model and --predictions cannot be used together")
     inputs = (judged.data_dir, judged.references, judged.predictions, judged.compare)
-    output.check([*inputs, document_frequencies])
+    output.check([*inputs, document_frequencies, config.objects, config.instances])
 
     from capgen.cli.eval.view import follow, show
     from capgen.evaluation.compare import compare as compare_evaluations
@@ -152,7 +152,9 @@ def eval_command(
     results = {}
     # Files of predictions first: they take no time, and an error in one shows at once.
     for place, system in sorted(enumerate(systems), key=lambda pair: pair[1].computes):
-        events = evaluation_events(system, data, config=config, document_frequencies=table)
+        events = evaluation_events(
+            system, data, config=config, document_frequencies=table, device=model.device
+        )
         results[place] = follow(events, console, f"captioning ({system.name})", len(data.examples))
     comparison = None if judged.compare is None else compare_evaluations(results[0], results[1])
     output.write_json(console, (comparison or results[0]).to_dict())

@@ -76,10 +76,16 @@ def _language(evaluation: Evaluation) -> Text:
     novel = ""
     if language.novel is not None:
         novel = f", {language.novel:.1%} not in the training captions"
+    coverage = "" if language.coverage is None else f" ({language.coverage:.1%} of the references')"
+    frequent = ""
+    if language.most_frequent:
+        caption, count = language.most_frequent[0]
+        frequent = f"\nMost frequent: {printable(caption)} ({count:,} images)"
     return Text(
-        f"{language.mean_length:.1f} words per caption, {language.vocabulary:,} different words, "
-        f"distinct-1 {language.distinct_1:.3f}, distinct-2 {language.distinct_2:.3f}, "
-        f"{language.duplicates:.1%} used for another image too{novel}\n"
+        f"{language.mean_length:.1f} words per caption, {language.vocabulary:,} different words"
+        f"{coverage}, distinct-1 {language.distinct_1:.3f}, distinct-2 {language.distinct_2:.3f}, "
+        f"{language.duplicates:.1%} used for another image too{novel}, "
+        f"{language.repeated_words:.1%} say a content word twice{frequent}\n"
     )
 
 
