@@ -11,7 +11,7 @@ from capgen.captioning.captioner import Captioner
 from capgen.config import DecodeOptions, EvalConfig
 from capgen.data.dataset import Dataset, load_dataset
 from capgen.data.statistics import common_language
-from capgen.errors import MetricError
+from capgen.errors import MetricError, UsageError
 from capgen.evaluation.evaluation_set import EvaluationSet, from_dataset
 from capgen.evaluation.events import (
     EvaluationEvent,
@@ -22,7 +22,7 @@ from capgen.evaluation.events import (
 )
 from capgen.evaluation.evidence import gather_evidence, scene_objects
 from capgen.evaluation.result import Evaluation, others
-from capgen.evaluation.systems import System, as_system
+from capgen.evaluation.systems import ModelSystem, System, as_system
 from capgen.metrics.bootstrap import Interval, confidence_intervals
 from capgen.metrics.cider import DocumentFrequencies
 from capgen.metrics.evidence import Evidence
@@ -91,6 +91,15 @@ def evaluation_events(
     eval_set = as_evaluation_set(data, config)
     objects = scene_objects(config, eval_set)
     system = as_system(source, options, batch_size=config.batch_size)
+    if (
+        "diversity" in config.metric_names
+        and isinstance(system, ModelSystem)
+        and not system.several
+    ):
+        raise UsageError(
+            "The metric diversity needs several captions per image",
+            hint="Add --num-captions 5, or --diverse 5.",
+        )
     captions: dict[str, str] = {}
     records: dict[str, Caption] = {}
     failures: dict[str, CaptionFailure] = {}

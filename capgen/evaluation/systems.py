@@ -67,6 +67,11 @@ class ModelSystem:
         self._limits = limits
         self._settings, self._notes = captioner.settings(self._options)
 
+    @property
+    def several(self) -> bool:
+        """Whether it is to make several captions of each image."""
+        return self._settings.num_captions > 1
+
     def captions(self, data: EvaluationSet) -> Iterator[tuple[str, Outcome]]:
         """Yield the id and the record of each image."""
         images = [example.image for example in data.examples]

@@ -109,8 +109,8 @@ def test_novel_captions_are_counted_against_the_training_split() -> None:
 
 
 def test_an_unknown_metric_is_refused_before_any_captioning() -> None:
-    events = evaluation_events(GOOD, make_set(), config=EvalConfig(metrics="bleu,cider"))
-    with pytest.raises(UsageError, match="Unknown metric 'cider'") as caught:
+    events = evaluation_events(GOOD, make_set(), config=EvalConfig(metrics="bleu,ciderd"))
+    with pytest.raises(UsageError, match="Unknown metric 'ciderd'") as caught:
         next(events)
     assert "cider_d" in caught.value.hint
 
