@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from itertools import islice
@@ -22,6 +22,7 @@ import numpy.typing as npt
 from capgen.data.cache.file_hashes import hash_files
 from capgen.data.cache.folders import CLIP_FEATURES
 from capgen.errors import ImageError, MetricError
+from capgen.evaluation.events import FeaturesComputed
 from capgen.images.load import load_image
 from capgen.metrics.clipscore import PREFIX, ClipFeatures
 from capgen.metrics.corpus import some_images
@@ -37,8 +38,10 @@ _IMAGES_AT_ONCE, _TEXTS_AT_ONCE = 32, 256
 
 def clip_features(
     name: str, images: Mapping[str, Path], texts: Iterable[str], *, device: str = "auto"
-) -> ClipFeatures:
-    """Return the features of images and captions, from the cache as far as they are there.
+) -> Generator[FeaturesComputed, None, ClipFeatures]:
+    """Yield progress and return the features of images and captions.
+
+    They come from the cache as far as they are there.
 
     Args:
         name: The CLIP: a folder or a Hub id.
@@ -72,15 +75,21 @@ def clip_features(
             from capgen.models.torch_devices import choose_device
 
             model = ClipModel(folder, choose_device(device))
+            done, total = 0, len(new_images) + len(new_texts)
+            yield FeaturesComputed(done=done, total=total)
             for keys in _batches(new_images, _IMAGES_AT_ONCE):
                 fresh = _of_images(model, {key: files[key] for key in keys})
                 _remember(store, folder.fingerprint, "image", fresh)
                 known_images |= fresh
+                done += len(keys)
+                yield FeaturesComputed(done=done, total=total)
             for keys in _batches(new_texts, _TEXTS_AT_ONCE):
                 vectors = model.text_features([of_digest[key] for key in keys])
                 fresh = dict(zip(keys, vectors, strict=True))
                 _remember(store, folder.fingerprint, "text", fresh)
                 known_texts |= fresh
+                done += len(keys)
+                yield FeaturesComputed(done=done, total=total)
     return ClipFeatures(
         model=f"{name} ({folder.fingerprint})",
         images={image_id: known_images[key] for image_id, key in hashes.items()},

@@ -84,7 +84,8 @@ def evaluation_events(
     """Do what `evaluate` does, and yield progress events.
 
     Yields:
-        One event per image, one before scoring, and an `EvaluationFinished` with the result.
+        One event per image, those of models that metrics use, one before scoring, and an
+        `EvaluationFinished` with the result.
     """
     config = config or EvalConfig()
     check_metrics(config.metric_names)
@@ -115,11 +116,11 @@ def evaluation_events(
         yield ImageCaptioned(image_id=image_id, caption=captions[image_id], done=done, total=total)
     if not captions:
         raise MetricError(f"None of the {total} images could be captioned, so none can be scored")
-    yield ScoringStarted(images=len(captions))
     alternatives = {name: texts for name, record in records.items() if (texts := others(record))}
-    evidence = gather_evidence(
+    evidence = yield from gather_evidence(
         captions, alternatives, eval_set, config, objects=objects, device=device
     )
+    yield ScoringStarted(images=len(captions))
     scores, intervals = scored(captions, eval_set, config, document_frequencies, evidence)
     evaluation = Evaluation(
         system=system.describe(),

@@ -32,6 +32,14 @@ class ImageFailed:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FeaturesComputed:
+    """A CLIP has read `done` of `total` images and captions that are not in the cache."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class ScoringStarted:
     """Captioning is finished; `images` captions are about to be scored."""
 
@@ -45,4 +53,6 @@ class EvaluationFinished:
     evaluation: Evaluation
 
 
-EvaluationEvent = ImageCaptioned | ImageFailed | ScoringStarted | EvaluationFinished
+EvaluationEvent = (
+    ImageCaptioned | ImageFailed | FeaturesComputed | ScoringStarted | EvaluationFinished
+)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from capgen.data.text_files import read_json
 from capgen.errors import DataError, UsageError
 from capgen.evaluation.clip_features import clip_features
 from capgen.evaluation.evaluation_set import EvaluationSet
+from capgen.evaluation.events import FeaturesComputed
 from capgen.metrics.chair import ObjectTable, SceneObjects, coco_objects
 from capgen.metrics.evidence import Evidence
 
@@ -83,8 +84,8 @@ def gather_evidence(
     *,
     objects: SceneObjects | None = None,
     device: str = "auto",
-) -> Evidence:
-    """Return what the metrics of `config` need for these captions.
+) -> Generator[FeaturesComputed, None, Evidence]:
+    """Yield progress and return what the metrics of `config` need for these captions.
 
     Raises:
         CapgenError: A model or the images cannot be read; the message says which.
@@ -93,7 +94,7 @@ def gather_evidence(
     if "clipscore" in config.metric_names:
         examples = {image_id: data.by_id[image_id] for image_id in captions}
         references = chain.from_iterable(example.references for example in examples.values())
-        features = clip_features(
+        features = yield from clip_features(
             config.clip_model,
             {image_id: example.image for image_id, example in examples.items()},
             chain(captions.values(), references),

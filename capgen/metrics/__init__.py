@@ -10,6 +10,7 @@ bootstrap  intervals, paired comparison
 corpus     captions, tokenized and counted once
 ptb        the Penn Treebank tokenizer
 bleu, rouge, cider, meteor (synonyms), language
+evidence   what clipscore, chair and n_best need besides captions and references
 official   METEOR 1.5 and SPICE through pycocoevalcap and Java, if installed
 """
 
@@ -21,6 +22,7 @@ from capgen.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from capgen.metrics.bootstrap import Difference, Interval, confidence_intervals
+    from capgen.metrics.evidence import Evidence
     from capgen.metrics.language import LanguageStatistics
     from capgen.metrics.score import ScoreReport, Stamp, score_captions
 else:
@@ -28,6 +30,7 @@ else:
         __name__,
         {
             "capgen.metrics.bootstrap": ("Difference", "Interval", "confidence_intervals"),
+            "capgen.metrics.evidence": ("Evidence",),
             "capgen.metrics.language": ("LanguageStatistics",),
             "capgen.metrics.score": ("ScoreReport", "Stamp", "score_captions"),
         },
@@ -35,6 +38,7 @@ else:
 
 __all__ = [
     "Difference",
+    "Evidence",
     "Interval",
     "LanguageStatistics",
     "ScoreReport",

@@ -7,13 +7,14 @@ from collections.abc import Iterable
 from rich.table import Table
 from rich.text import Text
 
-from capgen.cli.console import Console
+from capgen.cli.console import Console, LiveBar
 from capgen.cli.tables import add_row, plain_table
 from capgen.evaluation.chosen_images import drawn, ranking_metric
 from capgen.evaluation.compare import Comparison
 from capgen.evaluation.events import (
     EvaluationEvent,
     EvaluationFinished,
+    FeaturesComputed,
     ImageCaptioned,
     ImageFailed,
 )
@@ -27,10 +28,13 @@ _DISAGREEMENTS = 5
 def follow(
     events: Iterable[EvaluationEvent], console: Console, label: str, total: int
 ) -> Evaluation:
-    with console.progress(label, total) as advance:
+    with LiveBar(bar=total > 1) as live:
+        live.update(label, 0, total)
         for event in events:
             if isinstance(event, ImageCaptioned | ImageFailed):
-                advance()
+                live.update(label, event.done, total)
+            if isinstance(event, FeaturesComputed):
+                live.update("CLIP", event.done, event.total)
             if isinstance(event, ImageFailed):
                 console.error(event.failure.message, event.failure.hint)
             if isinstance(event, EvaluationFinished):

@@ -19,7 +19,8 @@ from capgen.config import EvalConfig
 from capgen.data.cache.folders import CLIP_FEATURES
 from capgen.errors import MetricError, ModelError, UnsafeModelError
 from capgen.evaluation.compare import compare
-from capgen.evaluation.evaluate import evaluate
+from capgen.evaluation.evaluate import evaluate, evaluation_events
+from capgen.evaluation.events import FeaturesComputed
 from capgen.evaluation.result import Evaluation
 from tests.tiny_models import save_tiny_clip_with_words, save_tiny_gpt2
 from tests.unit.evaluation.sets import GOOD, POOR, REFERENCES, make_set
@@ -76,6 +77,16 @@ def test_scores_are_the_published_formula(
     assert report.corpus["CLIPScore"] == pytest.approx(np.mean(plain), abs=1e-6)
     assert evaluation.intervals["CLIPScore"].low < evaluation.intervals["CLIPScore"].high
     assert report.stamp.evidence["clipscore"].startswith(f"{clip} (sha256:")
+
+
+def test_progress(clip: Path, tmp_path: Path) -> None:
+    config = EvalConfig(metrics="clipscore", clip_model=str(clip))
+    CLIP_FEATURES.path.unlink(missing_ok=True)
+    events = list(evaluation_events(POOR, make_set(tmp_path), config=config, device="cpu"))
+    progress = [event for event in events if isinstance(event, FeaturesComputed)]
+    texts = {*POOR.values(), *(text for texts in REFERENCES.values() for text in texts)}
+    assert [event.done for event in progress] == [0, 6, 6 + len(texts)]
+    assert {event.total for event in progress} == {6 + len(texts)}
 
 
 def test_paired_comparison(clip: Path, tmp_path: Path) -> None:
