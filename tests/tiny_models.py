@@ -12,7 +12,6 @@ import torch
 from transformers import (
     CLIPConfig,
     CLIPModel,
-    CLIPProcessor,
     CLIPTextConfig,
     CLIPTokenizer,
     CLIPVisionConfig,
@@ -121,9 +120,8 @@ def save_tiny_clip_with_words(folder: Path, seed: int = 0) -> Path:
         torch.nn.init.normal_(parameter, std=0.6)
     model.save_pretrained(folder)
     size = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
-    CLIPProcessor(
-        CLIPImageProcessorPil(**size), CLIPTokenizer(vocab=ids, merges=[], model_max_length=40)
-    ).save_pretrained(folder)
+    CLIPImageProcessorPil(**size).save_pretrained(folder)
+    CLIPTokenizer(vocab=ids, merges=[], model_max_length=40).save_pretrained(folder)
     return folder
 
 
