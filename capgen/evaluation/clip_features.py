@@ -66,7 +66,11 @@ def clip_features(
         known_images = _recall(store, folder.fingerprint, "image", list(files))
         known_texts = _recall(store, folder.fingerprint, "text", list(of_digest))
         new_images = [key for key in files if key not in known_images]
-        new_texts = [key for key in of_digest if key not in known_texts]
+        # Of like lengths together, so that little is filled up.
+        new_texts = sorted(
+            (key for key in of_digest if key not in known_texts),
+            key=lambda key: len(of_digest[key]),
+        )
         logger.debug(
             "CLIP features: %d images and %d texts are new", len(new_images), len(new_texts)
         )

@@ -7,6 +7,7 @@ SigLIP, AltCLIP, Chinese CLIP, MetaCLIP, …
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from PIL import Image
 from transformers import AutoModel
 
 from capgen.errors import ModelError
+from capgen.models.device_memory import device_memory_errors
 from capgen.models.folder import ModelFolder
 from capgen.models.loading import load_config, load_weights, quiet_transformers
 from capgen.models.processors import load_processor
@@ -56,7 +58,7 @@ class ClipModel:
         self._device = device
         self._prepare = processor.image_processor
         self._tokenizer = processor.tokenizer
-        positions = getattr(config.text_config, "max_position_embeddings", 77)
+        positions = getattr(config.get_text_config(), "max_position_embeddings", 77)
         self._positions = min(self._tokenizer.model_max_length, positions)
         self._padding = "max_length" if config.model_type in _FULL_LENGTH else True
 
@@ -68,7 +70,7 @@ class ClipModel:
     def image_features(self, pixels: Sequence[Features]) -> Features:
         """Return the (images, width) features of what `prepare` made."""
         batch = torch.from_numpy(np.stack(pixels)).to(self._device)
-        with torch.inference_mode():
+        with self._memory(), torch.inference_mode():
             return _array(self._model.get_image_features(pixel_values=batch))
 
     def text_features(self, texts: Sequence[str]) -> Features:
@@ -82,8 +84,14 @@ class ClipModel:
         )
         names = ("input_ids", "attention_mask")
         known = {name: tokens[name].to(self._device) for name in names if name in tokens}
-        with torch.inference_mode():
+        with self._memory(), torch.inference_mode():
             return _array(self._model.get_text_features(**known))
+
+    def _memory(self) -> AbstractContextManager[None]:
+        return device_memory_errors(
+            f"{self.name} needs more memory than {self._device} has left",
+            hint="Use --device cpu, or a smaller --clip-model.",
+        )
 
 
 def _array(output: Any) -> Features:

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoModel, AutoTokenizer, SiglipConfig, SiglipModel
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 import capgen.models.clip
 from capgen.config import EvalConfig
@@ -22,6 +23,7 @@ from capgen.evaluation.compare import compare
 from capgen.evaluation.evaluate import evaluate, evaluation_events
 from capgen.evaluation.events import FeaturesComputed
 from capgen.evaluation.result import Evaluation
+from capgen.models.folder import ModelFolder
 from tests.tiny_models import save_tiny_clip_with_words, save_tiny_gpt2
 from tests.unit.evaluation.sets import GOOD, POOR, REFERENCES, make_set
 
@@ -77,6 +79,35 @@ def test_scores_are_the_published_formula(
     assert report.corpus["CLIPScore"] == pytest.approx(np.mean(plain), abs=1e-6)
     assert evaluation.intervals["CLIPScore"].low < evaluation.intervals["CLIPScore"].high
     assert report.stamp.evidence["clipscore"].startswith(f"{clip} (sha256:")
+
+
+def test_a_siglip_reads_texts_at_full_length(clip: Path, tmp_path: Path) -> None:
+    """As it was trained: its position of the answer is the last one."""
+    torch.manual_seed(0)
+    shape = {"hidden_size": 32, "intermediate_size": 64}
+    shape |= {"num_hidden_layers": 2, "num_attention_heads": 2}
+    text = {"vocab_size": 54, "max_position_embeddings": 30, "bos_token_id": 52}
+    text |= {"eos_token_id": 53, "pad_token_id": 53} | shape
+    model = SiglipModel(
+        SiglipConfig(text_config=text, vision_config={"image_size": 32, "patch_size": 8} | shape)
+    )
+    folder = tmp_path / "siglip"
+    model.save_pretrained(folder)
+    SiglipImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(clip)
+    tokenizer.save_pretrained(folder)
+    ours = capgen.models.clip.ClipModel(ModelFolder(folder, "siglip"), torch.device("cpu"))
+    texts = ["a dog", "a cat on a mat by a house with a tree in front"]
+    tokens = tokenizer(
+        texts, padding="max_length", max_length=30, truncation=True, return_tensors="pt"
+    )
+    with torch.no_grad():
+        theirs = model.eval().get_text_features(**tokens).pooler_output.numpy()
+        pixels = ours.prepare(Image.new("RGB", (50, 40), "red"))
+        seen = model.get_image_features(pixel_values=torch.from_numpy(pixels[None]))
+    np.testing.assert_allclose(ours.text_features(texts), theirs, atol=1e-6)
+    assert abs(theirs[0] - theirs[1]).max() > 1e-3
+    np.testing.assert_allclose(ours.image_features([pixels]), seen.pooler_output, atol=1e-6)
 
 
 def test_progress(clip: Path, tmp_path: Path) -> None:
