@@ -6,11 +6,18 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import capgen.metrics.chair as chair
+import capgen.metrics.clipscore as clipscore
+import capgen.metrics.n_best as n_best
 from capgen.errors import MetricError
 from capgen.metrics.cider import DocumentFrequencies
-from capgen.metrics.clipscore import ClipFeatures, clip_scores
 from capgen.metrics.corpus import Corpus, Floats, Integers
-from capgen.metrics.n_best import n_best_scores
+
+
+# Of the scores, in tables.
+_ORDER = (
+    *(clipscore.NAME, clipscore.REFERENCE_NAME, chair.INSTANCES_NAME, chair.SENTENCES_NAME),
+    *(n_best.SELF_CIDER_NAME, n_best.MBLEU_NAME, *n_best.DISTINCT_NAMES),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +34,7 @@ class Evidence:
 
     alternatives: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
     objects: chair.SceneObjects | None = None
-    features: ClipFeatures | None = None
+    features: clipscore.ClipFeatures | None = None
 
     def sources(self, metrics: Collection[str]) -> dict[str, str]:
         """Return what each metric used, for reports."""
@@ -57,25 +64,25 @@ def evidence_scores(
         MetricError: What a metric needs is missing.
     """
     means: dict[str, Floats] = {}
+    scores: dict[str, tuple[float, Floats]] = {}
     ratios: dict[str, Integers] = {}
     if "diversity" in metrics:
-        means |= n_best_scores(corpus, evidence.alternatives, frequencies)
+        means |= n_best.n_best_scores(corpus, evidence.alternatives, frequencies)
     if "clipscore" in metrics:
         if evidence.features is None:
             raise MetricError(
                 "CLIPScore needs what a CLIP makes of the images, and only captions are given",
                 hint="Use `capgen eval`, or `capgen.evaluate` with a data set.",
             )
-        means |= clip_scores(corpus, evidence.features)
+        means |= clipscore.clip_scores(corpus, evidence.features)
     if "chair" in metrics:
         scene = evidence.objects or chair.SceneObjects(table=chair.coco_objects())
         counts = chair.chair(corpus, scene)
         ratios[chair.INSTANCES_NAME] = counts
+        scores[chair.INSTANCES_NAME] = float(_ratios(counts.sum(axis=0))), _ratios(counts)
         means[chair.SENTENCES_NAME] = (counts[:, 0] > 0).astype(float)
-    scores = {
-        name: (_ratio(counts.sum(axis=0)), _ratios(counts)) for name, counts in ratios.items()
-    }
-    return scores | {name: (float(rows.mean()), rows) for name, rows in means.items()}, ratios
+    scores |= {name: (float(rows.mean()), rows) for name, rows in means.items()}
+    return dict(sorted(scores.items(), key=lambda item: _ORDER.index(item[0]))), ratios
 
 
 def evidence_notes(corpus: Corpus, metrics: Collection[str], evidence: Evidence) -> list[str]:
@@ -102,10 +109,6 @@ def evidence_notes(corpus: Corpus, metrics: Collection[str], evidence: Evidence)
     return notes
 
 
-def _ratio(counts: Integers) -> float:
-    return float(counts[0] / max(counts[1], 1))
-
-
 def _ratios(counts: Integers) -> Floats:
-    ratios: Floats = counts[:, 0] / counts[:, 1].clip(1)
+    ratios: Floats = counts[..., 0] / counts[..., 1].clip(1)
     return ratios
