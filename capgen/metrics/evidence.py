@@ -12,7 +12,6 @@ from capgen.errors import MetricError
 from capgen.metrics.cider import DocumentFrequencies
 from capgen.metrics.corpus import Corpus, Floats, Integers
 
-
 # Of the scores, in tables.
 _ORDER = (
     *(clipscore.NAME, clipscore.REFERENCE_NAME, chair.INSTANCES_NAME, chair.SENTENCES_NAME),
