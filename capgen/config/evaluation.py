@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from capgen.config.fields import check_ranges, setting
@@ -35,7 +36,9 @@ class EvalConfig:
     limit: int | None = setting(None, "Use only the first N images of the split.", low=1)
     metrics: str = setting(
         "bleu,rouge_l,rouge_score,cider_d,meteor",
-        "Metrics, separated by commas; meteor_1_5 needs the extra `coco`; spice needs it and Java.",
+        "Metrics, separated by commas. Others: cider, cider_r, clipscore, chair (objects that are "
+        "not there), diversity (of --num-captions); with the extra `coco` meteor_1_5, and with "
+        "Java too spice and spider.",
     )
     language: str = setting(
         "",
@@ -47,6 +50,17 @@ class EvalConfig:
         "What tokens are: ptb as in the COCO scorers, unicode words, characters, or words by jieba "
         "(Chinese), fugashi (Japanese) or pythainlp; auto chooses by the references.",
         choices=("auto", "ptb", "unicode", "characters", "jieba", "fugashi", "pythainlp"),
+    )
+    clip_model: str = setting(
+        "openai/clip-vit-base-patch32", "CLIP for clipscore: a folder or a Hub id."
+    )
+    objects: Path | None = setting(  # noqa: RUF009
+        None,
+        "Objects for chair: a line for each, its name and words for it, separated by commas. "
+        "Default: COCO's 80 categories, by capgen.",
+    )
+    instances: Path | None = setting(  # noqa: RUF009
+        None, "Objects in the images, for chair: COCO's instances_val2014.json or the like."
     )
     java_start: float = setting(
         JavaLimits.start,
@@ -78,7 +92,7 @@ class EvalConfig:
 
     @property
     def metric_names(self) -> tuple[str, ...]:
-        """The names of the metrics: keys of `capgen.metrics.score.METRICS`."""
+        """The names of the metrics: keys of `capgen.metrics.definitions.METRICS`."""
         return tuple(dict.fromkeys(part.strip() for part in self.metrics.split(",")))
 
     @property

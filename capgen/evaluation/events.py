@@ -44,6 +44,14 @@ class MetricsLeftOut:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FeaturesComputed:
+    """A CLIP has read `done` of `total` images and captions that are not in the cache."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class ScoringStarted:
     """Captioning is finished; `images` captions are about to be scored."""
 
@@ -58,5 +66,10 @@ class EvaluationFinished:
 
 
 EvaluationEvent = (
-    MetricsLeftOut | ImageCaptioned | ImageFailed | ScoringStarted | EvaluationFinished
+    MetricsLeftOut
+    | ImageCaptioned
+    | ImageFailed
+    | FeaturesComputed
+    | ScoringStarted
+    | EvaluationFinished
 )

@@ -3,47 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from capgen.config import EvalConfig
-from capgen.data.cache.file_hashes import hash_files
-from capgen.data.problems import stopping
-from capgen.data.text_files import read_json
-from capgen.errors import CapgenError, DataError, MetricError, UsageError
+from capgen.errors import MetricError
 from capgen.evaluation.evaluate import scored
-from capgen.evaluation.evaluation_set import EvaluationSet, evaluation_set
+from capgen.evaluation.evaluation_set import EvaluationSet
+from capgen.evaluation.evidence import gather_evidence, scene_objects
+from capgen.evaluation.reported import ReportedEvaluation
 from capgen.metrics.bootstrap import Interval
 from capgen.metrics.cider import DocumentFrequencies
-from capgen.metrics.score import METRICS, ScoreReport, check_metrics, unique_captions
+from capgen.metrics.definitions import METRICS
+from capgen.metrics.evidence import Evidence
+from capgen.metrics.programs import nothing_computed
+from capgen.metrics.score import check_metrics, unique_captions
+from capgen.metrics.score_report import ScoreReport
 from capgen.metrics.tokenizers import PTB
 from capgen.records import SCHEMA_VERSION
 
+T = TypeVar("T")
 _STAMPED = (
     *("images", "references", "references_digest", "captions_digest", "tokenizer"),
     *("tokenizer_version", "document_frequencies", "frequencies_digest"),
 )
 _OF_DATA = ("digest", "sha256")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReportedEvaluation:
-    """An evaluation as a report of `capgen eval --json` has it.
-
-    Attributes:
-        name: The system that made the captions.
-        record: The evaluation.
-    """
-
-    name: str
-    record: Mapping[str, Any]
-
-    @property
-    def data(self) -> Mapping[str, Any]:
-        """What the captions were scored on, as `EvaluationSet.to_dict` has it."""
-        return dict(self.record["data"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,84 +74,13 @@ class Verification:
         }
 
 
-def read_report(path: Path) -> list[ReportedEvaluation]:
-    """Return the evaluations in a report of `capgen eval` or `capgen models compare`.
-
-    Raises:
-        DataError: The file is not such a report.
-    """
-    content = read_json(path, stopping([]), unique_keys=True)
-    kind = content.get("kind") if isinstance(content, dict) else None
-    if kind == "evaluation":
-        found = [content]
-    elif kind == "comparison":
-        found = [content.get("first"), content.get("second")]
-    elif kind == "model_comparison":
-        models = content.get("models")
-        found = [model.get("evaluation") for model in models] if isinstance(models, list) else []
-    else:
-        found = []
-    if not found or not all(map(_is_evaluation, found)):
-        raise DataError(
-            f"{path} is not a report of scores",
-            hint="Give what --json of `capgen eval` or `capgen models compare` wrote.",
-        )
-    return [
-        ReportedEvaluation(name=str(one["system"].get("name", "?")), record=one) for one in found
-    ]
-
-
-def data_of_report(
-    report: ReportedEvaluation,
-    place: Path,
-    *,
-    dataset: str | None = None,
-    data_dir: Path | None = None,
-    references: Path | None = None,
-) -> EvaluationSet:
-    """Open what a report's captions were scored on, with its split and limit.
-
-    Args:
-        report: The report.
-        place: Its file: a file of references is looked for beside it, and in the current folder.
-        dataset: Name of the data set, if it is to be another one than the report names.
-        data_dir: Its folder or file.
-        references: The file of references, if it is elsewhere.
-
-    Raises:
-        UsageError: It is not an installed data set, or the file is not there.
-    """
-    data = report.data
-    limit, name = data.get("limit"), str(data.get("name", ""))
-    split = str(data.get("split") or "test")
-    if dataset is not None or data_dir is not None or references is not None:
-        return evaluation_set(dataset, data_dir, split=split, references=references, limit=limit)
-    if "sha256" in data:
-        file = str(data.get("file", name))
-        for folder in (place.parent, Path()):
-            path = folder / file
-            if path.is_file() and hash_files([path])[0].hex() == data["sha256"]:
-                return evaluation_set(references=path, limit=limit)
-        raise UsageError(
-            f"{place} was scored against {file}, which is not beside it or in this folder",
-            hint="Say where it is with --references.",
-        )
-    try:
-        return evaluation_set(name, split=split, limit=limit)
-    except CapgenError as error:
-        raise UsageError(
-            f"{place} was scored against the data set {name}, which is not installed: "
-            f"{error.message}",
-            hint="Say where it is with --data-dir.",
-        ) from error
-
-
 def verify(
     report: ReportedEvaluation,
     data: EvaluationSet,
     *,
     document_frequencies: DocumentFrequencies | None = None,
     config: EvalConfig | None = None,
+    device: str = "auto",
 ) -> Verification:
     """Score the captions of a report again, as its stamp says they were scored.
 
@@ -174,7 +88,9 @@ def verify(
         report: The report.
         data: What the captions were scored on.
         document_frequencies: The table that CIDEr-D used, if any.
-        config: How long official programs may take; the rest is taken from the report.
+        config: How long official programs may take, and the files and the model that metrics
+            need; the rest is taken from the report.
+        device: Where a model of a metric computes.
 
     Raises:
         MetricError: The data are not of the report's images.
@@ -188,17 +104,26 @@ def verify(
             f"{data.name} has no image {strangers[0]!r}, which the report of {report.name} has",
             hint="Name what the report was scored on.",
         )
-    metrics, unchecked = _metrics(stamp, config or EvalConfig())
+    given = config or EvalConfig()
+    metrics, unchecked = _metrics(stamp, given)
+    objects = scene_objects(dataclasses.replace(given, metrics=",".join(metrics)), data)
+    if "chair" in metrics:
+        unchecked |= _other_objects(stamp, Evidence(objects=objects))
     settings = dataclasses.replace(
-        config or EvalConfig(),
-        metrics=",".join(metrics),
+        given,
+        metrics=",".join(name for name in metrics if name not in unchecked),
+        clip_model=_clip_model(record, given),
         # Reports from before there were several have PTB's.
         tokenizer=str(stamp.get("tokenizer_key", PTB)),
         # Nor did they leave out metrics by language.
         language=str(stamp.get("language", "en")),
         **{name: record["config"][name] for name in ("resamples", "report_seed")},
     )
-    scores, intervals = scored(captions, data, settings, document_frequencies)
+    if not settings.metrics:
+        raise nothing_computed(unchecked, {})
+    known = Evidence(alternatives=report.alternatives, objects=objects, java=settings.java)
+    evidence = _result(gather_evidence(captions, data, settings, known, device=device))
+    scores, intervals = scored(captions, data, settings, document_frequencies, evidence)
     unchecked |= scores.left_out
     pairs = list(_compared(record, scores, intervals, data, complete=not unchecked))
     unlike = [Unlike(where=where, reported=a, computed=b) for where, a, b in pairs if a != b]
@@ -218,6 +143,31 @@ def _metrics(stamp: Mapping[str, Any], config: EvalConfig) -> tuple[list[str], d
         raise MetricError("The report has no metric that this version of capgen computes")
     unchecked |= check_metrics(known, config.java)
     return [name for name in known if name not in unchecked], unchecked
+
+
+def _other_objects(stamp: Mapping[str, Any], evidence: Evidence) -> dict[str, str]:
+    """Return why CHAIR cannot be computed again, if it had other objects."""
+    reported = _some(stamp.get("evidence", {}), ("chair",)).get("chair")
+    if reported == evidence.sources(["chair"])["chair"]:
+        return {}
+    return {"chair": f"It had {reported}: name these with --objects and --instances."}
+
+
+def _clip_model(record: Mapping[str, Any], given: EvalConfig) -> str:
+    """Return the CLIP that is named, or else that of a report."""
+    if given.clip_model != EvalConfig().clip_model:
+        return given.clip_model
+    return str(record["config"].get("clip_model", given.clip_model))
+
+
+def _result(events: Generator[object, None, T]) -> T:
+    """Return what a generator returns at its end."""
+    while True:
+        try:
+            next(events)
+        except StopIteration as end:
+            result: T = end.value
+            return result
 
 
 def _compared(
@@ -258,23 +208,6 @@ def _pairs(
             yield from _pairs(f"{where} {name}", value, now if isinstance(now, Mapping) else {})
         else:
             yield f"{where} {name}", value, now
-
-
-def _is_evaluation(record: Any) -> bool:
-    parts = ("system", "data", "config", "corpus", "intervals", "language", "stamp")
-    if not isinstance(record, Mapping) or not isinstance(record.get("images"), Sequence):
-        return False
-    if not all(isinstance(record.get(part), Mapping) for part in parts):
-        return False
-    if not isinstance(record["stamp"].get("definitions"), Mapping):
-        return False
-    return bool(record["images"]) and all(
-        isinstance(row, Mapping)
-        and isinstance(row.get("image_id"), str)
-        and isinstance(row.get("caption"), str)
-        and isinstance(row.get("scores"), Mapping)
-        for row in record["images"]
-    )
 
 
 def _some(record: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:

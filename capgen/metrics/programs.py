@@ -9,10 +9,11 @@ from capgen.config.evaluation import JavaLimits
 from capgen.errors import CapgenError, MetricError
 from capgen.metrics.meteor_1_5 import resources
 
-_CHECKS: dict[str, Callable[[JavaLimits | None], object]] = {
-    "meteor_1_5": lambda java: resources.folder(),
-    "spice": official.check_present,
-}
+# Metrics, and the check of what they share.
+_CHECKS: tuple[tuple[tuple[str, ...], Callable[[JavaLimits | None], object]], ...] = (
+    (("meteor_1_5",), lambda java: resources.folder()),
+    (("spice", "spider"), official.check_present),
+)
 
 
 def program_failures(
@@ -20,12 +21,13 @@ def program_failures(
 ) -> dict[str, CapgenError]:
     """Return the metrics whose program or data are of no use here, each with the error."""
     failures: dict[str, CapgenError] = {}
-    for metric, check in _CHECKS.items():
-        if metric in metrics:
+    for sharing, check in _CHECKS:
+        wanted = [metric for metric in sharing if metric in metrics]
+        if wanted:
             try:
                 check(java)
             except CapgenError as error:
-                failures[metric] = error
+                failures |= dict.fromkeys(wanted, error)
     return failures
 
 
@@ -34,9 +36,9 @@ def nothing_computed(
 ) -> CapgenError:
     """Return the error of a run in which no metric could be computed."""
     errors = list(failures.values())
-    if len(errors) == 1 and not left_out:
+    reasons = list(dict.fromkeys([*left_out.values(), *map(sentence, errors)]))
+    if errors and len(reasons) == 1:
         return errors[0]
-    reasons = [*left_out.values(), *map(sentence, errors)]
     return MetricError(
         f"None of the metrics can be computed: {' '.join(reasons)}".removesuffix("."),
         hint="Choose others with --metrics, or say which language this is with --language.",

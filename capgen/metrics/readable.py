@@ -17,6 +17,8 @@ _ENGLISH_ONLY = {
     "meteor": "METEOR's stems and synonyms are English",
     "meteor_1_5": "METEOR 1.5's stems, synonyms and paraphrases are English",
     "spice": "SPICE parses English",
+    "spider": "SPIDEr's SPICE parses English",
+    "chair": "CHAIR's words for objects are English",
 }
 
 
@@ -36,7 +38,7 @@ def unreadable(
     """Return the metrics that cannot read a language, each with the reason.
 
     Args:
-        metrics: Metrics, as `capgen.metrics.score` calls them.
+        metrics: Metrics, as `capgen.metrics.definitions` calls them.
         language: The captions' language as in BCP 47. If it is empty (unknown), all metrics are
             taken to be able to read it.
         references: The human captions.

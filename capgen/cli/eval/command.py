@@ -107,7 +107,7 @@ def eval_command(
     decoding: Annotated[
         DecodeOptions,
         without(
-            *("num_captions", "diverse", "retry", "confidence", "min_confidence"),
+            *("retry", "confidence", "min_confidence"),
             *("prefix", "suffix", "replace", "trim_openings"),
         ),
     ],
@@ -130,14 +130,16 @@ def eval_command(
     if judged.predictions is not None and on_command_line(context, "model"):
         raise UsageError("--model and --predictions cannot be used together")
     inputs = (judged.data_dir, judged.references, judged.predictions, judged.compare, judged.verify)
-    output.check([*inputs, document_frequencies])
+    output.check([*inputs, document_frequencies, config.objects, config.instances])
     if judged.verify is not None:
         if judged.predictions or judged.compare or on_command_line(context, "model"):
             raise UsageError("--verify scores the captions of a report, and no others")
         from capgen.cli.eval.verify import verify_reports
 
         named = {key: getattr(judged, key) for key in ("dataset", "data_dir", "references")}
-        verify_reports(judged.verify, named, output, config, document_frequencies)
+        verify_reports(
+            judged.verify, named, output, config, document_frequencies, device=model.device
+        )
         return
 
     from capgen.cli.eval.view import follow, show
@@ -146,7 +148,7 @@ def eval_command(
     from capgen.evaluation.evaluation_set import evaluation_set
     from capgen.evaluation.report import write_report
     from capgen.metrics.cider import DocumentFrequencies
-    from capgen.metrics.score import check_names
+    from capgen.metrics.definitions import check_names
 
     check_names(config.metric_names)
     table = None if document_frequencies is None else DocumentFrequencies.load(document_frequencies)
@@ -166,7 +168,9 @@ def eval_command(
     results = {}
     # Files of predictions first: they take no time, and an error in one shows at once.
     for place, system in sorted(enumerate(systems), key=lambda pair: pair[1].computes):
-        events = evaluation_events(system, data, config=config, document_frequencies=table)
+        events = evaluation_events(
+            system, data, config=config, document_frequencies=table, device=model.device
+        )
         results[place] = follow(events, console, f"captioning ({system.name})", len(data.examples))
     comparison = None if judged.compare is None else compare_evaluations(results[0], results[1])
     output.write_json(console, (comparison or results[0]).to_dict())

@@ -25,6 +25,8 @@ def verify_reports(
     output: ReportFiles,
     config: EvalConfig,
     document_frequencies: Path | None,
+    *,
+    device: str,
 ) -> None:
     """Verify each evaluation in a report.
 
@@ -32,13 +34,15 @@ def verify_reports(
         report: The file.
         named: What its captions were scored on, as arguments of `data_of_report`.
         output: Where the result is written as JSON, if at all.
-        config: How long official programs may take.
+        config: How long official programs may take, and what metrics need.
         document_frequencies: The table of document frequencies that was used, if any.
+        device: Where a model of a metric computes.
 
     Raises:
         Exit: With code 1, if a digit does not hold or could not be computed.
     """
-    from capgen.evaluation.verify import data_of_report, read_report, verify
+    from capgen.evaluation.reported import data_of_report, read_report
+    from capgen.evaluation.verify import verify
     from capgen.metrics.cider import DocumentFrequencies
 
     table = None if document_frequencies is None else DocumentFrequencies.load(document_frequencies)
@@ -46,7 +50,7 @@ def verify_reports(
     found = []
     for one in read_report(report):
         data = data_of_report(one, report, **named)
-        found.append(verify(one, data, document_frequencies=table, config=config))
+        found.append(verify(one, data, document_frequencies=table, config=config, device=device))
     output.write_json(console, _record([item.to_dict() for item in found]))
     if not output.printed:
         for item in found:

@@ -7,13 +7,14 @@ from collections.abc import Iterable
 from rich.table import Table
 from rich.text import Text
 
-from capgen.cli.console import Console
+from capgen.cli.console import Console, LiveBar
 from capgen.cli.tables import add_row, plain_table
 from capgen.evaluation.chosen_images import drawn, ranking_metric
 from capgen.evaluation.compare import Comparison
 from capgen.evaluation.events import (
     EvaluationEvent,
     EvaluationFinished,
+    FeaturesComputed,
     ImageCaptioned,
     ImageFailed,
     MetricsLeftOut,
@@ -21,7 +22,7 @@ from capgen.evaluation.events import (
 from capgen.evaluation.result import Evaluation
 from capgen.images.decoders import printable
 from capgen.metrics.bootstrap import Interval
-from capgen.metrics.score import left_out_notes
+from capgen.metrics.score_report import left_out_notes
 from capgen.metrics.tokenizers import CHARACTERS
 
 _DISAGREEMENTS = 5
@@ -31,13 +32,17 @@ def follow(
     events: Iterable[EvaluationEvent], console: Console, label: str, total: int
 ) -> Evaluation:
     told: list[str] = []
-    with console.progress(label, total) as advance:
+    with LiveBar(bar=total > 1) as live:
+        live.update(label, 0, total)
         for event in events:
             if isinstance(event, ImageCaptioned | ImageFailed):
-                advance()
+                live.update(label, event.done, total)
+            if isinstance(event, FeaturesComputed):
+                live.update("CLIP", event.done, event.total)
             if isinstance(event, MetricsLeftOut):
-                told = left_out_notes(event.reasons)
-                for note in told:
+                notes = left_out_notes(event.reasons)
+                told += notes
+                for note in notes:
                     console.note(note)
             if isinstance(event, ImageFailed):
                 console.error(event.failure.message, event.failure.hint)
@@ -87,11 +92,16 @@ def _language(evaluation: Evaluation) -> Text:
     novel = ""
     if language.novel is not None:
         novel = f", {language.novel:.1%} not in the training captions"
+    coverage = "" if language.coverage is None else f" ({language.coverage:.1%} of the references')"
+    frequent = ""
+    if language.most_frequent:
+        caption, count = language.most_frequent[0]
+        frequent = f"\nMost frequent: {printable(caption)} ({count:,} images)"
     return Text(
-        f"{language.mean_length:.1f} {words} per caption, "
-        f"{language.vocabulary:,} different {words}, "
-        f"distinct-1 {language.distinct_1:.3f}, distinct-2 {language.distinct_2:.3f}, "
-        f"{language.duplicates:.1%} used for another image too{novel}\n"
+        f"{language.mean_length:.1f} {words} per caption, {language.vocabulary:,} different {words}"
+        f"{coverage}, distinct-1 {language.distinct_1:.3f}, distinct-2 {language.distinct_2:.3f}, "
+        f"{language.duplicates:.1%} used for another image too{novel}, "
+        f"{language.repeated_words:.1%} say a content word twice{frequent}\n"
     )
 
 

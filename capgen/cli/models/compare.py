@@ -106,7 +106,7 @@ def compare_command(
 
     from capgen.cli.models import view
     from capgen.evaluation.evaluation_set import evaluation_set
-    from capgen.metrics.score import check_names
+    from capgen.metrics.definitions import check_names
     from capgen.registry.compare import comparison_events
     from capgen.registry.report import write_comparison
     from capgen.registry.speed import SpeedOptions

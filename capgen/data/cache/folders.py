@@ -43,9 +43,10 @@ SHARDS = Cache("webdataset", "images from tar shards")
 ARCHIVES = Cache("archives", "images from archives beside tables")
 SAVED_DATASETS = Cache("datasets", "images from `datasets` directories and Parquet files")
 FILE_HASHES = Cache("file-hashes.sqlite", "checksums of image files")
+CLIP_FEATURES = Cache("clip-features.sqlite", "CLIP features of images and captions")
 CACHES = (
     *(IMAGES, FEATURES, TEACHER_CAPTIONS, THUMBNAILS),
-    *(SHARDS, ARCHIVES, SAVED_DATASETS, FILE_HASHES),
+    *(SHARDS, ARCHIVES, SAVED_DATASETS, FILE_HASHES, CLIP_FEATURES),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,8 @@ from capgen.errors import DataError, MetricError, UsageError
 from capgen.evaluation.compare import compare
 from capgen.evaluation.evaluate import evaluate
 from capgen.evaluation.evaluation_set import read_references
-from capgen.evaluation.verify import data_of_report, read_report, verify
+from capgen.evaluation.reported import data_of_report, read_report
+from capgen.evaluation.verify import verify
 from capgen.metrics.cider import DocumentFrequencies
 from capgen.output.records import dump_json
 from tests.unit.evaluation.sets import GOOD, POOR, REFERENCES
@@ -117,6 +119,31 @@ def test_a_metric_that_cannot_be_computed(report: Path) -> None:
     assert not found.holds
     assert list(found.unchecked) == ["later"]
     assert found.unlike == ()
+
+
+def test_objects_and_further_captions(references: Path, tmp_path: Path) -> None:
+    said, table = tmp_path / "said.json", tmp_path / "objects.txt"
+    rows = [
+        {"image_id": name, "caption": text, "alternatives": [GOOD[name]]}
+        for name, text in POOR.items()
+    ]
+    said.write_text(json.dumps(rows))
+    table.write_text("dog, puppy\ncat\n")
+    config = dataclasses.replace(CONFIG, metrics="bleu,chair,diversity", objects=table)
+    path = tmp_path / "report.json"
+    found = evaluate(said, read_references(references), config=config)
+    path.write_text(dump_json(found.to_dict(), indent=2))
+    (one,) = read_report(path)
+    data = data_of_report(one, path)
+    assert verify(one, data, config=EvalConfig(objects=table)).holds
+    other = verify(one, data)
+    assert not other.holds and other.unlike == ()
+    assert other.unchecked == {
+        "chair": "It had objects.txt; no annotations: name these with --objects and --instances."
+    }
+    with pytest.raises(UsageError, match="--instances is for the metric chair"):
+        change(path, lambda record: record["stamp"]["definitions"].pop("chair"))
+        verify(read_report(path)[0], data, config=EvalConfig(instances=table))
 
 
 def test_reports_of_older_versions(report: Path) -> None:

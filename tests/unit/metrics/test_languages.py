@@ -15,7 +15,9 @@ import pytest
 import capgen.metrics.tokenizers as tokenizers
 from capgen.errors import MetricError
 from capgen.metrics.cider import DocumentFrequencies
-from capgen.metrics.score import ScoreReport, score_captions
+from capgen.metrics.evidence import Evidence
+from capgen.metrics.score import score_captions
+from capgen.metrics.score_report import ScoreReport
 from capgen.metrics.tokenizers import characters, choose, tokenizer, unicode_words
 
 COUNTING = ("bleu", "rouge_l", "cider_d")
@@ -157,6 +159,22 @@ def test_a_metric_that_cannot_read_the_language() -> None:
     plain = {"a": "een hond rent"}, {"a": ["een hond loopt"]}
     assert list(score_captions(*plain, language="nl").left_out) == ["meteor"]
     assert score_captions(*plain, language="en").left_out == {}
+    said = score_captions(*plain, metrics=["chair", "spider", "bleu"], language="nl")
+    assert said.left_out == {
+        "chair": "CHAIR's words for objects are English, and the references are not (nl).",
+        "spider": "SPIDEr's SPICE parses English, and the references are not (nl).",
+    }
+    assert said.failed == ()
+
+
+def test_diversity_by_the_tokens_of_the_language() -> None:
+    more = {"a": ["一只猫"], "b": ["两个女孩在玩"], "c": ["红色的汽车开"]}
+    evidence = Evidence(alternatives=more)
+    report = score_captions(CHINESE_SAID, CHINESE, metrics=["diversity"], evidence=evidence)
+    # 一只狗在草地上 and 一只猫: 8 different of 10 characters; the same caption twice: 6 of 12.
+    assert report.per_image["distinct-1 (n-best)"][:2].tolist() == pytest.approx([8 / 10, 0.5])
+    assert report.per_image["self-CIDEr"][1] == pytest.approx(0)
+    assert 0 < report.per_image["self-CIDEr"][0] < 1
 
 
 def test_words_by_unicode() -> None:

@@ -15,6 +15,7 @@ import pytest
 from capgen.config.evaluation import JavaLimits
 from capgen.errors import CapgenError, MetricError
 from capgen.metrics.corpus import Corpus
+from capgen.metrics.evidence import Evidence
 from capgen.metrics.official import check_present, spice
 from capgen.metrics.score import check_metrics, score_captions
 from tests.unit.metrics.java_programs import SCORES, install_java
@@ -159,14 +160,16 @@ def test_models_of_spice_that_are_missing(tmp_path: Path, monkeypatch: pytest.Mo
 def test_the_other_metrics_are_unharmed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install_java(tmp_path, monkeypatch, "kill -9 $$")
     expected = score_captions(*CAPTIONS, metrics=["bleu"])
-    report = score_captions(*CAPTIONS, metrics=["spice", "bleu"], java=LIMITS)
+    report = score_captions(*CAPTIONS, metrics=["spice", "bleu"], evidence=Evidence(java=LIMITS))
     assert report.corpus == expected.corpus
     assert report.failed == ("spice",)
     assert "killed by signal 9" in report.left_out["spice"]
     assert any(note.startswith("spice is left out: ") for note in report.notes)
     assert list(report.stamp.definitions) == ["bleu"]
     with pytest.raises(MetricError, match="None of the metrics can be computed: SPICE parses"):
-        score_captions(*CAPTIONS, metrics=["spice", "meteor"], language="de", java=LIMITS)
+        score_captions(
+            *CAPTIONS, metrics=["spice", "meteor"], language="de", evidence=Evidence(java=LIMITS)
+        )
 
 
 def test_programs_that_cannot_start_are_known_beforehand(

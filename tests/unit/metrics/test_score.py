@@ -12,8 +12,9 @@ import pytest
 import capgen.metrics.meteor_1_5.resources
 import capgen.metrics.official
 from capgen.errors import MetricError, MissingDependencyError, UsageError
+from capgen.metrics.definitions import METRICS
 from capgen.metrics.language import known_captions, language_statistics
-from capgen.metrics.score import METRICS, check_metrics, score_captions, unique_captions
+from capgen.metrics.score import check_metrics, score_captions, unique_captions
 from tests.unit.metrics.captions import PREDICTIONS, REFERENCES
 
 FAST = ("bleu", "rouge_l", "cider_d")
@@ -42,8 +43,8 @@ def test_only_the_metrics_asked_for() -> None:
 
 
 def test_unknown_metric() -> None:
-    with pytest.raises(UsageError, match="'cider'") as caught:
-        score_captions(PREDICTIONS["plausible"], REFERENCES, metrics=["cider"])
+    with pytest.raises(UsageError, match="'ciderd'") as caught:
+        score_captions(PREDICTIONS["plausible"], REFERENCES, metrics=["ciderd"])
     assert "cider_d" in caught.value.hint
 
 
@@ -113,7 +114,11 @@ def test_language_statistics() -> None:
         "repeated_words": 0.0,
         "function_word_ends": 0.0,
         "novel": 0.5,
+        "coverage": None,
+        "most_frequent": [["a dog runs", 2]],
     }
+    covered = language_statistics(captions, references=["the dog runs", "a dog", ""])
+    assert covered.coverage == 3 / 4
     assert language_statistics(["", "."]).distinct_2 == 0
     narrow = language_statistics(["a dog and a dog and a", "a dog in", "a dog", "look at it"])
     assert narrow.repeated_pairs == 0.25
