@@ -57,6 +57,11 @@ def models_dir() -> Path:
     return data_dir() / "models"
 
 
+def unfinished_dir() -> Path:
+    """Return the folder for what runs have done whose output is in a store and not complete."""
+    return data_dir() / "unfinished"
+
+
 def cache_dir() -> Path:
     """Return the folder for caches, which can be deleted at any time."""
     home = os.environ.get(HOME_VARIABLE)

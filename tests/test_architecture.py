@@ -15,7 +15,7 @@ LEAVES = (
     *("errors", "config", "records", "file_types", "overwriting", "paths", "lazy_names"),
     *("addresses", "digests", "ending_signals", "json_files", "locks"),
     *("temporary_files", "file_attributes", "undo", "retry_after", "text_encoding"),
-    *("available_memory", "http_server"),
+    *("available_memory", "http_server", "cache_folders"),
 )
 
 # What each part may import of capgen, besides itself. Parts are folders of the package or
@@ -40,6 +40,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "file_attributes": LEAVES,
     "undo": LEAVES,
     "available_memory": LEAVES,
+    "cache_folders": LEAVES,
     "hub_client": LEAVES,
     "images": LEAVES,
     "storage": LEAVES,
@@ -66,7 +67,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     # The local server that `capgen review` runs, and its page.
     "review_page": (
         *(*LEAVES, "images", "pages", "tables", "output", "reviews", "captioning", "explain"),
-        *("data.cache.folders", "metrics.people", "models.resolve"),
+        *("metrics.people", "models.resolve"),
     ),
     # The HTTP service that `capgen serve` runs.
     "service": (*LEAVES, "images", "models", "captioning"),

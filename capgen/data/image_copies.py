@@ -10,7 +10,7 @@ from itertools import compress
 from pathlib import Path, PurePosixPath
 
 from capgen import paths
-from capgen.data.cache.folders import is_cached
+from capgen.cache_folders import is_cached
 from capgen.data.download.unpack import check_space
 from capgen.records import Example
 

@@ -21,7 +21,7 @@ from capgen.distributed.caption_parts import PartsRun, caption_parts
 from capgen.distributed.parts_folder import PartDone, PartsFolder, ShareDone, WrittenParts
 from capgen.distributed.plan import DEFAULT_PART_SIZE, Part, Plan, Unit
 from capgen.distributed.share import Share
-from capgen.paths import cache_dir
+from capgen.paths import unfinished_dir
 
 _JOURNALS = "_journals"
 
@@ -209,4 +209,4 @@ def journal_path(job: ShareJob) -> Path:
     if not is_stored(job.place):
         return Path(job.place, _JOURNALS, name)
     key = hashlib.sha256(job.place.rstrip("/").encode()).hexdigest()[:16]
-    return cache_dir() / "parts" / key / name
+    return unfinished_dir() / "parts" / key / name

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from capgen import paths
-from capgen.data.cache.folders import usage
+from capgen.cache_folders import usage
 from capgen.records import Check
 
 # A trained model takes half a gigabyte, decoded images more.

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from capgen.cache_folders import CLIP_FEATURES
 from capgen.data.cache.file_hashes import hash_files
-from capgen.data.cache.folders import CLIP_FEATURES
 from capgen.errors import ImageError, MetricError
 from capgen.evaluation.events import FeaturesComputed
 from capgen.images.load import load_image

@@ -13,7 +13,7 @@ from typing import Generic, Self, TypeVar
 from capgen.addresses import is_stored, without_credentials
 from capgen.errors import StorageError, UsageError
 from capgen.output.base import FORMATS, IMAGE_FOLDER, Format, format_of, suffix_format
-from capgen.paths import cache_dir
+from capgen.paths import unfinished_dir
 from capgen.storage.drivers import same_object, scheme_of
 
 Item = TypeVar("Item")
@@ -113,7 +113,7 @@ def _local_copy(address: str) -> Path:
             hint="Leave out file://.",
         )
     key = hashlib.sha256(same_object(address).encode()).hexdigest()[:16]
-    return cache_dir() / "outputs" / key / address.rstrip("/").rpartition("/")[2]
+    return unfinished_dir() / "outputs" / key / address.rstrip("/").rpartition("/")[2]
 
 
 def journaled(targets: Sequence[Target]) -> Target | None:

@@ -1,8 +1,8 @@
 """Outputs in stores: written to a local copy first, and copied when they are complete.
 
 Stores replace an object as a whole and append to none. So the file and its journal are in capgen's
-cache, in a folder named by the address, where the next run on this machine goes on. An object of an
-earlier run, of any machine, is fetched first, as a local file would be read.
+data folder, in one named by the address, where the next run on this machine goes on. An object of
+an earlier run, of any machine, is fetched first, as a local file would be read.
 """
 
 from __future__ import annotations

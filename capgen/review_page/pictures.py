@@ -14,8 +14,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from capgen.cache_folders import THUMBNAILS
 from capgen.config import ImageLimits
-from capgen.data.cache.folders import THUMBNAILS
 from capgen.errors import CapgenError
 from capgen.images.load import load_image
 from capgen.images.thumbnails import small_copy

@@ -308,17 +308,17 @@ def cache(
     They hold decoded images, encoder features, teachers' captions, images from archives, and
     checksums. capgen makes them again when it needs them.
     """
+    from capgen import cache_folders
     from capgen.cli.data import view
-    from capgen.data.cache import folders
 
     if clear:
-        freed = folders.clear()
+        freed = cache_folders.clear()
         if as_json:
             Console().json({"freed": freed})
         else:
             Console().data(f"Freed {freed / 1e6:,.1f} MB")
         return
-    parts = folders.usage()
+    parts = cache_folders.usage()
     if as_json:
         Console().json([{**vars(part), "path": str(part.path)} for part in parts])
     else:

@@ -15,7 +15,7 @@ from capgen.cli.tables import add_row, plain_table
 from capgen.data.events import Event, Finished, Notice, Progress
 
 if TYPE_CHECKING:
-    from capgen.data.cache.folders import Usage
+    from capgen.cache_folders import Usage
     from capgen.data.checks import Diagnosis, Fixed
     from capgen.data.dataset import Dataset
     from capgen.data.download.catalog import DatasetSpec

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from capgen.data.cache.folders import FILE_HASHES
+from capgen.cache_folders import FILE_HASHES
 from capgen.digests import file_digest
 from capgen.errors import DataError
 

@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from capgen import paths
+from capgen.cache_folders import IMAGES
 from capgen.config.caches import LIMIT_VARIABLE, CacheOptions
 from capgen.data.cache.file_hashes import hash_files
-from capgen.data.cache.folders import IMAGES
 from capgen.data.download.unpack import check_space
 from capgen.data.events import Notice, Progress
 from capgen.data.problems import BROKEN_IMAGE_HINT

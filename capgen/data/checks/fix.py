@@ -11,7 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from capgen.data.cache.folders import is_cached
+from capgen.cache_folders import is_cached
 from capgen.data.checks.captions import clean_caption
 from capgen.data.checks.check import Diagnosis
 from capgen.data.download.hub import name_in_cache

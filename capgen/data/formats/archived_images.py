@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import chain
 from pathlib import Path
 
-from capgen.data.cache.folders import ARCHIVES
+from capgen.cache_folders import ARCHIVES
 from capgen.data.formats.extraction import extracted
 from capgen.data.formats.image_index import ImageIndex
 from capgen.data.formats.reading import ReadOptions

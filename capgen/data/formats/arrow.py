@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from capgen.data.cache.folders import SAVED_DATASETS
+from capgen.cache_folders import SAVED_DATASETS
 from capgen.data.formats.captioned_rows import RowReader, RowSource
 from capgen.data.formats.embedded_images import EmbeddedImages
 from capgen.data.formats.image_index import ImageIndex

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
-from capgen.data.cache.folders import Cache
+from capgen.cache_folders import Cache
 from capgen.data.download.unpack import Member, check_space, opened
 from capgen.data.problems import Problem, Report
 from capgen.data.staging import staged

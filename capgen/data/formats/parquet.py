@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from capgen.data.cache.folders import SAVED_DATASETS
+from capgen.cache_folders import SAVED_DATASETS
 from capgen.data.formats.archived_images import find_images
 from capgen.data.formats.captioned_rows import RowReader, RowSource
 from capgen.data.formats.embedded_images import EmbeddedImages, holds_image

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from pathlib import Path, PurePosixPath
 
-from capgen.data.cache.folders import SHARDS
+from capgen.cache_folders import SHARDS
 from capgen.data.formats.caption_files import SUFFIXES, CaptionFiles
 from capgen.data.formats.extraction import extracted
 from capgen.data.formats.image_index import ImageIndex

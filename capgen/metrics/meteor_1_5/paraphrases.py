@@ -17,11 +17,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from capgen.cache_folders import PARAPHRASES
 from capgen.errors import MetricError
 from capgen.locks import Lock
 from capgen.metrics.corpus import Integers
 from capgen.metrics.meteor_1_5.resources import paraphrase_file
-from capgen.paths import cache_dir, storage_errors, writing
+from capgen.paths import storage_errors, writing
 
 LONGEST = 7  # words in a phrase of the table
 
@@ -97,7 +98,7 @@ def open_paraphrases() -> Paraphrases:
     with source.open("rb") as file:
         file.seek(-_TRAILER, 2)
         checksum = file.read().hex()
-    path = cache_dir() / f"meteor-paraphrases-{_VERSION}-{checksum}.npy"
+    path = PARAPHRASES.path / f"{_VERSION}-{checksum}.npy"
     if not path.is_file():
         lock = Lock(path.with_suffix(".lock"), "unpacking METEOR's paraphrases")
         for _ in lock.wait():

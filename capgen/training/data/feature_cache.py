@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from capgen.data.cache.folders import FEATURES
+from capgen.cache_folders import FEATURES
 from capgen.errors import DataError
 from capgen.locks import Lock
 from capgen.paths import storage_errors

@@ -16,7 +16,8 @@ from typing import IO
 
 import torch
 
-from capgen.paths import cache_dir, storage_errors
+from capgen import cache_folders
+from capgen.paths import storage_errors
 from capgen.training.processes.base import Processes
 
 # Bytes that are sent at once.
@@ -45,7 +46,7 @@ def makes_caches(processes: Processes) -> bool:
 
     It is one for each disk: the first process on a machine, unless process 0 makes them there.
     """
-    same = sees_first(processes, cache_dir())
+    same = sees_first(processes, cache_folders.root())
     return processes.rank == 0 or (processes.rank == processes.machine and not same)
 
 

@@ -16,8 +16,8 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 import capgen.models.clip
+from capgen.cache_folders import CLIP_FEATURES
 from capgen.config import EvalConfig
-from capgen.data.cache.folders import CLIP_FEATURES
 from capgen.errors import MetricError, ModelError, UnsafeModelError
 from capgen.evaluation.compare import compare
 from capgen.evaluation.evaluate import evaluate, evaluation_events

@@ -221,7 +221,7 @@ def test_tables_and_pages_are_outputs_too(s3_server: S3Server, run: Run) -> None
         (("photos/", "-o", "s3://bucket/b.csv", "-o", "S3://bucket/b.csv"), "both write"),
         (("photos/", "-o", "file:///tmp/a.csv"), "local files by their path"),
         (("photos/", "-o", "ftp://host/a.csv"), "does not read ftp://"),
-        (("photos/", "-o", "s3://bucket/new"), "its name must end with one of"),
+        (("photos/", "-o", "s3://bucket/new", "-o", "a.csv"), "needs one output, a folder"),
         (("photos/", "-o", "s3://bucket/new", "--format", "imagefolder"), "on this machine"),
     ],
 )

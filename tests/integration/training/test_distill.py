@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from capgen.cache_folders import CACHES, TEACHER_CAPTIONS, clear
 from capgen.captioning.captioner import Captioner
 from capgen.cli.main import main
 from capgen.config import train_config
-from capgen.data.cache.folders import CACHES, TEACHER_CAPTIONS, clear
 from capgen.errors import TrainingError, UsageError
 from capgen.models.checkpoint import load_captioning, save_captioning
 from capgen.models.folder import ModelFolder

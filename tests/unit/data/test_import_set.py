@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from capgen.cache_folders import clear as clear_caches
 from capgen.cli.main import main
-from capgen.data.cache.folders import clear as clear_caches
 from capgen.data.dataset import load_dataset, locate, open_dataset
 from capgen.data.events import Finished, Notice, Progress
 from capgen.data.formats.reading import ReadOptions

@@ -14,7 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from capgen import paths
-from capgen.data.cache.folders import FEATURES
+from capgen.cache_folders import FEATURES
 from capgen.doctor import devices, installation, network, storage, versions
 from capgen.doctor.examine import Findings, _guarded
 from capgen.errors import UsageError

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from capgen.cache_folders import THUMBNAILS
 from capgen.config import ImageLimits
-from capgen.data.cache.folders import THUMBNAILS
 from capgen.errors import ImageError
 from capgen.review_page.pictures import Pictures, State
 from tests.fakes import draw_image
@@ -92,7 +92,7 @@ def test_an_image_that_is_too_large_or_broken_is_an_error(photo: Path, tmp_path:
 
 
 def test_clearing_caches_removes_thumbnails(photo: Path) -> None:
-    from capgen.data.cache.folders import clear
+    from capgen.cache_folders import clear
 
     Pictures(ImageLimits()).thumbnail(State.of(photo))
     assert clear() > 0

@@ -18,9 +18,9 @@ from typing import Any
 import torch
 
 from capgen.addresses import is_url
+from capgen.cache_folders import TEACHER_CAPTIONS
 from capgen.captioning.captioner import Captioner
 from capgen.config import DecodeOptions, TrainConfig
-from capgen.data.cache.folders import TEACHER_CAPTIONS
 from capgen.data.problems import BROKEN_IMAGE_HINT
 from capgen.errors import DataError
 from capgen.paths import write_text

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import capgen.data.cache.images as cache
-from capgen.data.cache.folders import IMAGES, clear, usage
+from capgen.cache_folders import IMAGES, clear, usage
 from capgen.data.cache.images import (
     CachedImages,
     CacheOptions,

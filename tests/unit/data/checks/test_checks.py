@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from capgen.data.cache.folders import clear as clear_caches
+from capgen.cache_folders import clear as clear_caches
 from capgen.data.checks import Diagnosis, diagnose, write_fixed
 from capgen.data.checks.captions import check_caption, clean_caption
 from capgen.data.checks.images import perceptual_hash

@@ -44,10 +44,16 @@ ARCHIVES = Cache("archives", "images from archives beside tables")
 SAVED_DATASETS = Cache("datasets", "images from `datasets` directories and Parquet files")
 FILE_HASHES = Cache("file-hashes.sqlite", "checksums of image files")
 CLIP_FEATURES = Cache("clip-features.sqlite", "CLIP features of images and captions")
+PARAPHRASES = Cache("meteor-paraphrases", "paraphrases of METEOR 1.5")
 CACHES = (
     *(IMAGES, FEATURES, TEACHER_CAPTIONS, THUMBNAILS),
-    *(SHARDS, ARCHIVES, SAVED_DATASETS, FILE_HASHES, CLIP_FEATURES),
+    *(SHARDS, ARCHIVES, SAVED_DATASETS, FILE_HASHES, CLIP_FEATURES, PARAPHRASES),
 )
+
+
+def root() -> Path:
+    """Return the folder of all caches (it need not exist)."""
+    return paths.cache_dir()
 
 
 def is_cached(path: Path) -> bool:

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 import capgen
+from capgen.cache_folders import CACHES, FEATURES, SHARDS, TEACHER_CAPTIONS, clear, usage
 from capgen.data.cache.file_hashes import hash_files
-from capgen.data.cache.folders import CACHES, FEATURES, SHARDS, TEACHER_CAPTIONS, clear, usage
 from capgen.data.cache.images import cached_images
 from capgen.data.dataset import load_dataset
 from capgen.paths import cache_dir
@@ -55,7 +55,7 @@ def test_only_the_table_asks_where_caches_are() -> None:
         if "cache_dir" in names_in(module)
     }
     # `capgen doctor` looks whether one can write there.
-    assert asking == {"data/cache/folders.py", "doctor/storage.py"}
+    assert asking == {"cache_folders.py", "doctor/storage.py"}
 
 
 def test_what_is_written_is_in_the_table(tmp_path: Path, home: Path) -> None:
@@ -75,7 +75,10 @@ def test_what_is_written_is_in_the_table(tmp_path: Path, home: Path) -> None:
         )
     )
     written = {place.name for place in cache_dir().iterdir()}
-    elsewhere = {"captions", "datasets", "thumbnails", "archives", "clip-features.sqlite"}
+    elsewhere = {
+        *("captions", "datasets", "thumbnails", "archives", "clip-features.sqlite"),
+        "meteor-paraphrases",
+    }
     assert written == {cache.name for cache in CACHES} - elsewhere
     assert {part.path for part in usage()} >= {SHARDS.path, FEATURES.path}
 
