@@ -43,10 +43,11 @@ SHARDS = Cache("webdataset", "images from tar shards")
 ARCHIVES = Cache("archives", "images from archives beside tables")
 SAVED_DATASETS = Cache("datasets", "images from `datasets` directories and Parquet files")
 FILE_HASHES = Cache("file-hashes.sqlite", "checksums of image files")
+CLIP_FEATURES = Cache("clip-features.sqlite", "CLIP features of images and captions")
 PARAPHRASES = Cache("meteor-paraphrases", "paraphrases of METEOR 1.5")
 CACHES = (
     *(IMAGES, FEATURES, TEACHER_CAPTIONS, THUMBNAILS),
-    *(SHARDS, ARCHIVES, SAVED_DATASETS, FILE_HASHES, PARAPHRASES),
+    *(SHARDS, ARCHIVES, SAVED_DATASETS, FILE_HASHES, CLIP_FEATURES, PARAPHRASES),
 )
 
 

@@ -25,7 +25,7 @@ from capgen.training.run.train import train
 from tests.fakes import draw_image
 from tests.minis import MiniImage, coco_json, write_coco, write_flickr8k
 from tests.pages import ROOT
-from tests.tiny_models import save_tiny_clip, save_tiny_gpt2
+from tests.tiny_models import save_tiny_clip_with_words, save_tiny_gpt2
 from tests.training_runs import NO_NOISE, SENTENCES
 
 RUNS = ("RUN", "first", "big")
@@ -72,7 +72,7 @@ def make_supplies(root: Path) -> Supplies:
         for name in ("flickr8k", "my-photos"):
             install(root / "work", name)
         parts = root / "parts"
-        save_tiny_clip(parts / "clip")
+        save_tiny_clip_with_words(parts / "clip")
         save_tiny_gpt2(parts / "gpt2", SENTENCES)
         _train(root)
         _review(root)
@@ -119,6 +119,12 @@ def _write_work(work: Path) -> None:
     (work / "scores.json").write_text(json.dumps(before))
     judged = images(0, 4, 0, first=300)
     (work / "captions_val2014.json").write_text(coco_json(judged))
+    pictured = {
+        "images": json.loads(coco_json(judged))["images"],
+        "categories": [{"id": 1, "name": "person"}],
+        "annotations": [{"image_id": 0, "category_id": 1}],
+    }
+    (work / "instances_val2014.json").write_text(json.dumps(pictured))
     results = [{"image_id": number, "caption": OFTEN} for number in range(len(judged))]
     (work / "captions.json").write_text(json.dumps(results))
 

@@ -13,11 +13,13 @@ from transformers import (
     CLIPConfig,
     CLIPModel,
     CLIPTextConfig,
+    CLIPTokenizer,
     CLIPVisionConfig,
     GPT2Config,
     GPT2LMHeadModel,
     PreTrainedTokenizerFast,
 )
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from capgen.models.build import Captioning, MiniConfig, build_mini
 from capgen.models.checkpoint import save_captioning
@@ -89,6 +91,37 @@ def save_tiny_clip(folder: Path, seed: int = 0) -> Path:
         "crop_size": {"height": 32, "width": 32},
     }
     (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor), encoding="utf-8")
+    return folder
+
+
+def save_tiny_clip_with_words(folder: Path, seed: int = 0) -> Path:
+    """Write a CLIP as `save_tiny_clip` does, with a tokenizer of letters."""
+    torch.manual_seed(seed)
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    pieces = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", END_OF_TEXT]
+    ids = {piece: number for number, piece in enumerate(pieces)}
+    start, end = ids["<|startoftext|>"], ids[END_OF_TEXT]
+    shape = {"intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    vision = CLIPVisionConfig(hidden_size=48, image_size=32, patch_size=8, **shape)
+    text = CLIPTextConfig(
+        hidden_size=32,
+        vocab_size=len(pieces),
+        max_position_embeddings=40,
+        bos_token_id=start,
+        eos_token_id=end,
+        pad_token_id=end,
+        **shape,
+    )
+    config = CLIPConfig(
+        vision_config=vision.to_dict(), text_config=text.to_dict(), projection_dim=32
+    )
+    model = CLIPModel(config)
+    for parameter in model.parameters():  # far enough apart to tell captions from each other
+        torch.nn.init.normal_(parameter, std=0.6)
+    model.save_pretrained(folder)
+    size = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
+    CLIPImageProcessorPil(**size).save_pretrained(folder)
+    CLIPTokenizer(vocab=ids, merges=[], model_max_length=40).save_pretrained(folder)
     return folder
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
 from capgen.cli.console import Console
-from capgen.cli.options import OUTPUT_PANEL
+from capgen.cli.options import OUTPUT_PANEL, option
+from capgen.errors import UsageError
 from capgen.overwriting import OWN_JSON, WEB_PAGE, InputFiles, Output, check_outputs
 from capgen.paths import check_place
+
+if TYPE_CHECKING:
+    from capgen.evaluation.result import Evaluation
 
 # As the name of a JSON report: it is printed.
 STDOUT = "-"
@@ -20,7 +24,9 @@ STDOUT = "-"
 
 @dataclass(frozen=True, kw_only=True)
 class ReportFiles:
-    """Where reports are written."""
+    """Where reports are written, and how scores are printed."""
+
+    PANEL: ClassVar[str] = OUTPUT_PANEL
 
     json_file: Annotated[
         Path | None,
@@ -39,6 +45,13 @@ class ReportFiles:
         ),
     ] = None
 
+    format: str = option(
+        "table",
+        "How scores are printed: as a table for the terminal, or as rows of a paper.",
+        choices=("table", "latex", "markdown", "csv"),
+    )
+    with_intervals: bool = option(False, "Print intervals beside the scores of a paper's rows.")
+
     @property
     def printed(self) -> bool:
         """Whether the JSON report goes to stdout, which then has nothing else."""
@@ -46,6 +59,8 @@ class ReportFiles:
 
     def check(self, inputs: Iterable[str | Path | None]) -> None:
         """Check, before the work, that the reports can be written and replace no input."""
+        if self.printed and self.format != "table":
+            raise UsageError(f"--json - and --format {self.format} both print to stdout")
         outputs = []
         if self.json_file is not None and not self.printed:
             outputs.append(Output("--json", self.json_file, OWN_JSON))
@@ -54,6 +69,18 @@ class ReportFiles:
         for output in outputs:
             check_place(output.path)
         check_outputs(outputs, InputFiles(name for name in inputs if name is not None))
+
+    def show_rows(self, console: Console, evaluations: Sequence[Evaluation]) -> bool:
+        """Print rows of a paper, if they were asked for; return whether they were."""
+        if self.format == "table":
+            return False
+        from capgen.evaluation.paper_table import paper_table
+        from capgen.images.decoders import printable
+
+        text = paper_table(evaluations, self.format, intervals=self.with_intervals)
+        for line in text.split("\n"):
+            console.data(printable(line))
+        return True
 
     def write_json(self, console: Console, record: dict[str, Any]) -> None:
         from capgen.output.records import dump_json

@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from capgen.config.fields import check_ranges, setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class JavaLimits:
+    """How long the official program of SPICE may take.
+
+    Attributes:
+        start: Seconds until a program's first answer, the start of Java included.
+        timeout: Seconds until a program has finished.
+    """
+
+    start: float = 120.0
+    timeout: float = 7200.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +36,43 @@ class EvalConfig:
     limit: int | None = setting(None, "Use only the first N images of the split.", low=1)
     metrics: str = setting(
         "bleu,rouge_l,rouge_score,cider_d,meteor",
-        "Metrics, separated by commas; meteor_1_5 needs the extra `coco`; spice needs it and Java.",
+        "Metrics, separated by commas. Others: cider, cider_r, clipscore, chair (objects that are "
+        "not there), diversity (of --num-captions); with the extra `coco` meteor_1_5, and with "
+        "Java too spice and spider.",
+    )
+    language: str = setting(
+        "",
+        "Language of the captions, as in en or pt-BR; metrics that cannot read it are left out. By "
+        "default the data set's, or a guess from the references.",
+    )
+    tokenizer: str = setting(
+        "auto",
+        "What tokens are: ptb as in the COCO scorers, unicode words, characters, or words by jieba "
+        "(Chinese), fugashi (Japanese) or pythainlp; auto chooses by the references.",
+        choices=("auto", "ptb", "unicode", "characters", "jieba", "fugashi", "pythainlp"),
+    )
+    clip_model: str = setting(
+        "openai/clip-vit-base-patch32", "CLIP for clipscore: a folder or a Hub id."
+    )
+    objects: Path | None = setting(  # noqa: RUF009
+        None,
+        "Objects for chair: a line for each, its name and words for it, separated by commas. "
+        "Default: COCO's 80 categories, by capgen.",
+    )
+    instances: Path | None = setting(  # noqa: RUF009
+        None, "Objects in the images, for chair: COCO's instances_val2014.json or the like."
+    )
+    java_start: float = setting(
+        JavaLimits.start,
+        "Seconds that an official program may take to start.",
+        low=0.1,
+        high=86_400,
+    )
+    java_timeout: float = setting(
+        JavaLimits.timeout,
+        "Seconds that an official program may take in all.",
+        low=0.1,
+        high=864_000,
     )
     resamples: int = setting(1000, "Bootstrap resamples for the intervals.", low=100, high=100_000)
     report_seed: int = setting(
@@ -42,8 +92,13 @@ class EvalConfig:
 
     @property
     def metric_names(self) -> tuple[str, ...]:
-        """The names of the metrics: keys of `capgen.metrics.score.METRICS`."""
+        """The names of the metrics: keys of `capgen.metrics.definitions.METRICS`."""
         return tuple(dict.fromkeys(part.strip() for part in self.metrics.split(",")))
+
+    @property
+    def java(self) -> JavaLimits:
+        """How long the official programs may take."""
+        return JavaLimits(start=self.java_start, timeout=self.java_timeout)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -55,6 +55,23 @@ _SCRIPTS = {
     "DEVANAGARI": "Devanagari script",
     "THAI": "Thai",
 }
+# Scripts of several languages have the tag of an unknown language in that script.
+_TAGS |= {
+    "Chinese": "zh",
+    "Japanese": "ja",
+    "Korean": "ko",
+    "Thai": "th",
+    "Greek": "el",
+    "Tamil": "ta",
+    "Lao": "lo",
+    "Khmer": "km",
+    "Cyrillic script": "und-Cyrl",
+    "Arabic script": "und-Arab",
+    "Hebrew": "und-Hebr",
+    "Devanagari script": "und-Deva",
+    "Bengali": "und-Beng",
+    "Myanmar": "und-Mymr",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@
 evaluation_set  images with references, found under the names that predictions use
 predictions     files of captions made elsewhere
 systems         what produces captions: a model or a predictions file
+evidence        what some metrics need besides (clip_features: what a CLIP makes of images)
 evaluate        runs a system over a split and scores it; yields typed events
 compare         two evaluations over the same images
 chosen_images   which images a report shows
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from capgen.evaluation.evaluation_set import EvaluationSet, read_references
     from capgen.evaluation.events import (
         EvaluationFinished,
+        FeaturesComputed,
         ImageCaptioned,
         ImageFailed,
         ScoringStarted,
@@ -42,6 +44,7 @@ else:
             "capgen.evaluation.evaluation_set": ("EvaluationSet", "read_references"),
             "capgen.evaluation.events": (
                 "EvaluationFinished",
+                "FeaturesComputed",
                 "ImageCaptioned",
                 "ImageFailed",
                 "ScoringStarted",
@@ -58,6 +61,7 @@ __all__ = [
     "Evaluation",
     "EvaluationFinished",
     "EvaluationSet",
+    "FeaturesComputed",
     "ImageCaptioned",
     "ImageFailed",
     "Predictions",

@@ -52,12 +52,14 @@ class Entry:
         captions: As they are.
         failure: Why there are none, where a record says so.
         place: The entry or line, for messages.
+        alternatives: What it says besides, where it has a list of them.
     """
 
     image: str
     captions: tuple[str, ...]
     failure: CaptionFailure | None = None
     place: str = ""
+    alternatives: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +139,8 @@ def _entry(item: Any, number: int, path: Path, keys: Sequence[str]) -> Entry:
             f"{path}: the caption in {place} ({image}) is missing or not a string",
             hint=f'Leave it as "" if there is none: it is scored as an empty caption. {FORMS_HINT}',
         )
-    return Entry(image=image, captions=tuple(texts), place=place)
+    others = _texts(item.get("alternatives") or [], keys) or ()
+    return Entry(image=image, captions=tuple(texts), place=place, alternatives=tuple(others))
 
 
 def _image_of(item: Any) -> str | None:

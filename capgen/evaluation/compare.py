@@ -107,7 +107,14 @@ def _restricted(evaluation: Evaluation, images: set[str]) -> Evaluation:
     if len(images) == len(evaluation.captions):
         return evaluation
     captions = {name: text for name, text in evaluation.captions.items() if name in images}
+    # What failed once would only take its time again.
+    left_out = evaluation.scores.left_out
+    unavailable = {metric: left_out[metric] for metric in evaluation.scores.failed}
     scores, intervals = scored(
-        captions, evaluation.data, evaluation.config, evaluation.document_frequencies
+        captions,
+        evaluation.data,
+        evaluation.config,
+        evaluation.document_frequencies,
+        dataclasses.replace(evaluation.evidence, unavailable=unavailable),
     )
     return dataclasses.replace(evaluation, captions=captions, scores=scores, intervals=intervals)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterator, Mapping
 from itertools import chain
@@ -10,21 +11,27 @@ from pathlib import Path
 from capgen.captioning.captioner import Captioner
 from capgen.config import DecodeOptions, EvalConfig
 from capgen.data.dataset import Dataset, load_dataset
-from capgen.data.statistics import common_language
-from capgen.errors import MetricError
+from capgen.errors import MetricError, UsageError
 from capgen.evaluation.evaluation_set import EvaluationSet, from_dataset
 from capgen.evaluation.events import (
     EvaluationEvent,
     EvaluationFinished,
     ImageCaptioned,
     ImageFailed,
+    MetricsLeftOut,
     ScoringStarted,
 )
-from capgen.evaluation.result import Evaluation
-from capgen.evaluation.systems import System, as_system
+from capgen.evaluation.evidence import gather_evidence, scene_objects
+from capgen.evaluation.judged_language import check_language, judged_language
+from capgen.evaluation.result import Evaluation, others
+from capgen.evaluation.systems import ModelSystem, System, as_system
 from capgen.metrics.bootstrap import Interval, confidence_intervals
 from capgen.metrics.cider import DocumentFrequencies
-from capgen.metrics.score import ScoreReport, check_metrics, first_use_note, score_captions
+from capgen.metrics.evidence import Evidence
+from capgen.metrics.language import known_captions
+from capgen.metrics.score import check_metrics, first_use_note, score_captions
+from capgen.metrics.score_report import ScoreReport
+from capgen.metrics.tokenizers import PTB, choose
 from capgen.records import Caption, CaptionFailure
 
 Data = EvaluationSet | Dataset | str | os.PathLike[str]
@@ -38,6 +45,7 @@ def evaluate(
     options: DecodeOptions | None = None,
     config: EvalConfig | None = None,
     document_frequencies: DocumentFrequencies | None = None,
+    device: str = "auto",
 ) -> Evaluation:
     """Caption a split and score the captions, or score existing captions.
 
@@ -48,6 +56,7 @@ def evaluate(
         options: How a model decodes.
         config: Split, limit, metrics and bootstrap. An `EvaluationSet` already has a split.
         document_frequencies: Document frequencies for CIDEr-D; by default the references'.
+        device: Where a model of a metric computes: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
 
     Raises:
         CapgenError: The model, data or predictions cannot be used; the message says which.
@@ -57,7 +66,12 @@ def evaluate(
         >>> report.scores.corpus["CIDEr-D"], report.intervals["CIDEr-D"]
     """
     events = evaluation_events(
-        source, data, options=options, config=config, document_frequencies=document_frequencies
+        source,
+        data,
+        options=options,
+        config=config,
+        document_frequencies=document_frequencies,
+        device=device,
     )
     finished = [event for event in events if isinstance(event, EvaluationFinished)]
     return finished[0].evaluation
@@ -70,16 +84,31 @@ def evaluation_events(
     options: DecodeOptions | None = None,
     config: EvalConfig | None = None,
     document_frequencies: DocumentFrequencies | None = None,
+    device: str = "auto",
 ) -> Iterator[EvaluationEvent]:
     """Do what `evaluate` does, and yield progress events.
 
     Yields:
-        One event per image, one before scoring, and an `EvaluationFinished` with the result.
+        Events when metrics turn out to be impossible, one per image, those of models that metrics
+        use, one before scoring, and an `EvaluationFinished` with the result.
     """
     config = config or EvalConfig()
-    check_metrics(config.metric_names)
+    check_language(config.language)
+    unavailable = check_metrics(config.metric_names, config.java)
+    if unavailable:
+        yield MetricsLeftOut(reasons=unavailable)
     eval_set = as_evaluation_set(data, config)
+    objects = scene_objects(config, eval_set)
     system = as_system(source, options, batch_size=config.batch_size)
+    if (
+        "diversity" in config.metric_names
+        and isinstance(system, ModelSystem)
+        and not system.several
+    ):
+        raise UsageError(
+            "The metric diversity needs several captions per image",
+            hint="Add --num-captions 5, or --diverse 5.",
+        )
     captions: dict[str, str] = {}
     records: dict[str, Caption] = {}
     failures: dict[str, CaptionFailure] = {}
@@ -95,8 +124,13 @@ def evaluation_events(
         yield ImageCaptioned(image_id=image_id, caption=captions[image_id], done=done, total=total)
     if not captions:
         raise MetricError(f"None of the {total} images could be captioned, so none can be scored")
+    alternatives = {name: texts for name, record in records.items() if (texts := others(record))}
+    known = Evidence(
+        alternatives=alternatives, objects=objects, java=config.java, unavailable=unavailable
+    )
+    evidence = yield from gather_evidence(captions, eval_set, config, known, device=device)
     yield ScoringStarted(images=len(captions), note=first_use_note(config.metric_names))
-    scores, intervals = scored(captions, eval_set, config, document_frequencies)
+    scores, intervals = scored(captions, eval_set, config, document_frequencies, evidence)
     evaluation = Evaluation(
         system=system.describe(),
         data=eval_set,
@@ -107,6 +141,7 @@ def evaluation_events(
         intervals=intervals,
         config=config,
         document_frequencies=document_frequencies,
+        evidence=evidence,
     )
     yield EvaluationFinished(evaluation=evaluation)
 
@@ -125,16 +160,36 @@ def scored(
     data: EvaluationSet,
     config: EvalConfig,
     document_frequencies: DocumentFrequencies | None,
+    evidence: Evidence,
 ) -> tuple[ScoreReport, dict[str, Interval]]:
-    """Return scores and bootstrap intervals of captions of some images of a set."""
+    """Return scores and bootstrap intervals of captions of some images of a set.
+
+    Args:
+        captions: Image → caption.
+        data: The references; those of all its images decide on the language and the tokens.
+        config: Metrics, language and bootstrap.
+        document_frequencies: Document frequencies for CIDEr-D; by default the references'.
+        evidence: What some metrics need besides, and which have failed already.
+    """
     references = {image_id: data.by_id[image_id].references for image_id in captions}
+    language, source = judged_language(data, config)
+    every = list(chain.from_iterable(example.references for example in data.examples))
+    tokenizer = choose(config.tokenizer, language, every)
+    training = data.known
+    if tokenizer.key != PTB and data.training:
+        training = known_captions(data.training, tokenizer.tokenize)
     report = score_captions(
         captions,
         references,
         metrics=config.metric_names,
         document_frequencies=document_frequencies,
-        training_captions=data.known,
-        language=data.language or common_language(chain.from_iterable(references.values())),
+        training_captions=training,
+        language=language,
+        tokenizer=tokenizer.key,
+        evidence=evidence,
+    )
+    report = dataclasses.replace(
+        report, stamp=dataclasses.replace(report.stamp, language_source=source)
     )
     intervals = confidence_intervals(report, seed=config.report_seed, samples=config.resamples)
     return report, intervals

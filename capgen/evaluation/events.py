@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,25 @@ class ImageFailed:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MetricsLeftOut:
+    """Some metrics cannot be computed here; the others are.
+
+    Attributes:
+        reasons: Metric → why, as a sentence.
+    """
+
+    reasons: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeaturesComputed:
+    """A CLIP has read `done` of `total` images and captions that are not in the cache."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class ScoringStarted:
     """Captioning is finished; `images` captions are about to be scored.
 
@@ -51,4 +71,11 @@ class EvaluationFinished:
     evaluation: Evaluation
 
 
-EvaluationEvent = ImageCaptioned | ImageFailed | ScoringStarted | EvaluationFinished
+EvaluationEvent = (
+    MetricsLeftOut
+    | ImageCaptioned
+    | ImageFailed
+    | FeaturesComputed
+    | ScoringStarted
+    | EvaluationFinished
+)

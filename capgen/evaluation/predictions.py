@@ -35,6 +35,7 @@ class Predictions:
         name: Name in reports.
         captions: Pairs of image and caption, as read.
         failures: Pairs of image and failure, where the source records them.
+        alternatives: Pairs of image and its further captions, where the source has them.
         numbered: Whether the source names no images, and its lines are in the order of theirs.
         details: `file`, `sha256`, and for capgen's records `model` and `settings`.
     """
@@ -42,6 +43,7 @@ class Predictions:
     name: str
     captions: tuple[tuple[str, str], ...] = field(repr=False)
     failures: tuple[tuple[str, CaptionFailure], ...] = field(default=(), repr=False)
+    alternatives: tuple[tuple[str, tuple[str, ...]], ...] = field(default=(), repr=False)
     numbered: bool = False
     details: Mapping[str, Any] = field(default_factory=dict)
 
@@ -80,6 +82,11 @@ class Predictions:
             )
         return {image_id: outcomes[image_id] for image_id in data.by_id}
 
+    def alternatives_of(self, data: EvaluationSet) -> dict[str, tuple[str, ...]]:
+        """Return the further captions of the images of `data`, by image id."""
+        found = ((data.find(name), texts) for name, texts in self.alternatives)
+        return {image_id: texts for image_id, texts in found if image_id is not None}
+
 
 def read_predictions(path: Path) -> Predictions:
     """Read a file of captions.
@@ -113,6 +120,9 @@ def read_predictions(path: Path) -> Predictions:
             (entry.image, text) for entry in read.entries for text in _only(entry, path)
         ),
         failures=tuple((each.image, each.failure) for each in read.entries if each.failure),
+        alternatives=tuple(
+            (entry.image, entry.alternatives) for entry in read.entries if entry.alternatives
+        ),
         numbered=read.numbered,
         details={**details, **_shared_details(read.items)},
     )

@@ -15,6 +15,7 @@ from capgen.evaluation.compare import Comparison
 from capgen.evaluation.result import Evaluation
 from capgen.explain.heat_maps import HeatMaps, heat_maps
 from capgen.metrics.corpus import Floats
+from capgen.metrics.definitions import LOWER_IS_BETTER
 from capgen.pages.chart import Chart
 from capgen.pages.histogram import histogram
 from capgen.pages.page import Table
@@ -22,7 +23,10 @@ from capgen.records import Caption, Example
 
 Attend = Callable[[Example, Caption], CaptionAttention | None]
 
-_CHARTS = ("CIDEr-D", "METEOR", "ROUGE-L", "BLEU-4", "SPICE", "METEOR-1.5")
+_CHARTS = (
+    *("CIDEr-D", "METEOR", "ROUGE-L", "BLEU-4", "SPICE", "METEOR-1.5", "CIDEr", "CIDEr-R"),
+    *("SPIDEr", "CLIPScore", "RefCLIPScore", "self-CIDEr", "mBLEU-4"),
+)
 _LANGUAGE = {
     "captions": "captions",
     "mean_length": "mean words per caption",
@@ -35,6 +39,7 @@ _LANGUAGE = {
     "repeated_words": "share of captions that say a content word twice",
     "function_word_ends": "share of captions that break off (last word: a, of, is, …)",
     "novel": "share of captions that are not in the training captions",
+    "coverage": "share of the references' distinct words that the captions use",
 }
 
 
@@ -84,14 +89,14 @@ def metrics_table(evaluation: Evaluation) -> Table:
 
 def scores_caption(evaluation: Evaluation) -> str:
     """Return the caption of a table of scores."""
-    images = len(evaluation.captions)
-    return f"Corpus scores over {images:,} images, with 95 % bootstrap intervals"
+    return f"Corpus scores with 95 % bootstrap intervals over {evaluation.scores.stamp.line()}"
 
 
 def verdict(comparison: Comparison, difference: float) -> str:
     """Return a sentence: which system is ahead on an image, and by how much."""
-    better = comparison.first if difference > 0 else comparison.second
     metric = ranking_metric(comparison.first.scores)
+    first = (difference > 0) != (metric in LOWER_IS_BETTER)
+    better = comparison.first if first else comparison.second
     return f"{better.name} is ahead by {abs(difference):.3f} {metric}."
 
 
@@ -102,6 +107,10 @@ def language_table(evaluation: Evaluation) -> Table:
         (label, f"{value:,.3f}" if isinstance(value, float) else f"{value:,}")
         for key, label in _LANGUAGE.items()
         if (value := values.get(key)) is not None
+    ]
+    rows += [
+        (f"most frequent: “{caption}”", f"{count:,}")
+        for caption, count in evaluation.scores.language.most_frequent
     ]
     return Table(caption="Language of the captions", rows=rows, numbers=1)
 
@@ -138,8 +147,8 @@ def differences_table(comparison: Comparison) -> Table:
     ]
     heads = ("Metric", "First", "Second", "Difference", "95 % interval", "p")
     caption = (
-        f"First: {first.name}. Second: {second.name}. Paired bootstrap over the same "
-        f"{len(first.captions):,} images."
+        f"First: {first.name}. Second: {second.name}. Paired bootstrap over the same images: "
+        f"{first.scores.stamp.line()}."
     )
     return Table(caption=caption, heads=(*heads, "Better / same / worse"), rows=rows, numbers=1)
 

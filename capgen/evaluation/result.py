@@ -12,8 +12,14 @@ from capgen.config import EvalConfig
 from capgen.evaluation.evaluation_set import EvaluationSet
 from capgen.metrics.bootstrap import Interval
 from capgen.metrics.cider import DocumentFrequencies
-from capgen.metrics.score import ScoreReport
+from capgen.metrics.evidence import Evidence
+from capgen.metrics.score_report import ScoreReport
 from capgen.records import SCHEMA_VERSION, Caption, CaptionFailure
+
+
+def others(record: Caption) -> tuple[str, ...]:
+    """Return the texts of a record's further captions."""
+    return tuple(other.text for other in record.alternatives)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +36,7 @@ class Evaluation:
         intervals: Metric → bootstrap interval of its corpus score.
         config: The evaluation settings.
         document_frequencies: The table that CIDEr-D used, if any.
+        evidence: What some metrics used besides captions and references.
     """
 
     system: Mapping[str, Any]
@@ -41,6 +48,7 @@ class Evaluation:
     intervals: Mapping[str, Interval]
     config: EvalConfig
     document_frequencies: DocumentFrequencies | None = field(default=None, repr=False)
+    evidence: Evidence = field(default_factory=Evidence, repr=False)
 
     @property
     def name(self) -> str:
@@ -67,8 +75,14 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form; the same captions give the same record."""
         scores = self.scores.to_dict()
+        alternatives = self.evidence.alternatives
         images = [
-            {"image_id": row.pop("image_id"), "caption": caption, "scores": row}
+            {
+                "image_id": (image_id := row.pop("image_id")),
+                "caption": caption,
+                **({"alternatives": list(said)} if (said := alternatives.get(image_id)) else {}),
+                "scores": row,
+            }
             for row, caption in zip(scores["images"], self.captions.values(), strict=True)
         ]
         return {
@@ -76,11 +90,13 @@ class Evaluation:
             "kind": "evaluation",
             "system": dict(self.system),
             "data": self.data.to_dict(),
-            "config": {key: getattr(self.config, key) for key in ("resamples", "report_seed")},
+            "config": {key: getattr(self.config, key) for key in self._settings},
             "corpus": scores["corpus"],
             "intervals": {name: item.to_dict() for name, item in self.intervals.items()},
             "language": scores["language"],
             "notes": list(self.notes),
+            "left_out": scores["left_out"],
+            "failed_metrics": scores["failed_metrics"],
             "stamp": {**scores["stamp"], "versions": self._versions()},
             "images": images,
             "failures": [
@@ -88,6 +104,11 @@ class Evaluation:
                 for image_id, failure in self.failures.items()
             ],
         }
+
+    @property
+    def _settings(self) -> tuple[str, ...]:
+        clip = ("clip_model",) if "clipscore" in self.config.metric_names else ()
+        return ("resamples", "report_seed", *clip)
 
     def _versions(self) -> dict[str, str]:
         engine = {"onnx": "onnxruntime", "torch": "torch"}.get(self.system.get("runtime", ""))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,6 @@ from capgen.captioning.caption_model import CaptionModel
 from capgen.captioning.captioner import Captioner
 from capgen.config import DecodeOptions, ImageLimits
 from capgen.data.cache.file_hashes import hash_files
-from capgen.errors import UsageError
 from capgen.evaluation.caption_files import SUFFIXES
 from capgen.evaluation.evaluation_set import EvaluationSet
 from capgen.evaluation.predictions import Predictions, read_predictions
@@ -26,7 +26,10 @@ Outcome = str | Caption | CaptionFailure
 
 
 class System(Protocol):
-    """Gives one caption per image, which it `computes` or reads; `name` is for reports."""
+    """Gives a caption of each image, and perhaps alternatives, which it `computes` or reads.
+
+    Its `name` is for reports.
+    """
 
     name: str
     computes: bool
@@ -45,7 +48,7 @@ class System(Protocol):
 
 
 class ModelSystem:
-    """A captioner with its decoding settings; it makes one caption per image."""
+    """A captioner with its decoding settings; of several captions the first is scored."""
 
     computes = True
 
@@ -62,12 +65,12 @@ class ModelSystem:
         self._options = options or DecodeOptions()
         self._batch_size = batch_size
         self._limits = limits
-        if self._options.num_captions not in (None, 1):
-            raise UsageError(
-                f"--num-captions is {self._options.num_captions}; evaluation scores one caption "
-                "per image"
-            )
         self._settings, self._notes = captioner.settings(self._options)
+
+    @property
+    def several(self) -> bool:
+        """Whether it is to make several captions of each image."""
+        return self._settings.num_captions > 1
 
     def captions(self, data: EvaluationSet) -> Iterator[tuple[str, Outcome]]:
         """Yield the id and the record of each image."""
@@ -116,7 +119,13 @@ class PredictionsSystem:
 
     def captions(self, data: EvaluationSet) -> Iterator[tuple[str, Outcome]]:
         """Yield the id and the caption of each image."""
-        yield from self._predictions.outcomes(data).items()
+        alternatives = self._predictions.alternatives_of(data)
+        for image_id, outcome in self._predictions.outcomes(data).items():
+            said = alternatives.get(image_id)
+            if said and isinstance(outcome, str):
+                yield image_id, _with_alternatives(outcome, said)
+            else:
+                yield image_id, outcome
 
     def describe(self) -> dict[str, Any]:
         """Return the file and its SHA-256, and the model where the file names it."""
@@ -125,6 +134,13 @@ class PredictionsSystem:
     def attention(self, example: Example, caption: Caption) -> None:
         """Return None: there is no model to ask."""
         return
+
+
+def _with_alternatives(text: str, alternatives: Sequence[str]) -> Caption:
+    first, *rest = (
+        Caption(text=each, log_probability=None, score=None) for each in (text, *alternatives)
+    )
+    return dataclasses.replace(first, alternatives=tuple(rest))
 
 
 def as_system(

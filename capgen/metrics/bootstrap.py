@@ -3,7 +3,7 @@
 Percentile intervals as in Efron and Tibshirani, "An introduction to the bootstrap" (1993); the
 paired test of Koehn, "Statistical significance tests for machine translation evaluation"
 (EMNLP 2004), two-sided. A resample draws all images with replacement; corpus BLEU and METEOR 1.5
-are recomputed from the counts of the drawn images.
+are recomputed from the counts of the drawn images, and so are ratios such as CHAIRi.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ import numpy as np
 import capgen.metrics.bleu as bleu
 from capgen.errors import MetricError
 from capgen.metrics.corpus import Floats, some_images
+from capgen.metrics.definitions import LOWER_IS_BETTER
 from capgen.metrics.meteor_1_5 import resources
 from capgen.metrics.meteor_1_5.statistics import scores as meteor_scores
 from capgen.metrics.meteor_1_5.statistics import summable
-from capgen.metrics.score import ScoreReport
+from capgen.metrics.score_report import ScoreReport
 
 SAMPLES = 1000
 LEVEL = 0.95
@@ -64,9 +65,10 @@ class Difference:
         second: Corpus score of the second.
         difference: The interval of their difference.
         p_value: Two-sided p-value of the difference.
-        wins: Number of images on which the first scores higher.
+        wins: Number of images on which the first is better: scores higher, or lower where less
+            is better.
         ties: Number of images on which they score the same.
-        losses: Number of images on which the second scores higher.
+        losses: Number of images on which the second is better.
         images: (images,) difference of each image, in the order of the first report.
     """
 
@@ -128,14 +130,15 @@ def compare(
             continue
         images = first.per_image[name] - second.per_image[name][order]
         resampled = drawn[name] - other[name]
+        better = -images if name in LOWER_IS_BETTER else images
         differences[name] = Difference(
             first=first.corpus[name],
             second=second.corpus[name],
             difference=_interval(first.corpus[name] - second.corpus[name], resampled, level),
             p_value=_p_value(resampled),
-            wins=int((images > _TIE).sum()),
+            wins=int((better > _TIE).sum()),
             ties=int((abs(images) <= _TIE).sum()),
-            losses=int((images < -_TIE).sum()),
+            losses=int((better < -_TIE).sum()),
             images=images,
         )
     return differences
@@ -161,7 +164,10 @@ def _check_comparable(first: ScoreReport, second: ScoreReport) -> None:
         raise MetricError(
             f"The reports cover different images: only one of them has {some_images(unshared)}"
         )
-    for field in ("protocol", "tokenizer_version", "references_digest", "document_frequencies"):
+    for field in (
+        *("protocol", "tokenizer_version", "references_digest", "document_frequencies"),
+        "evidence",
+    ):
         values = getattr(first.stamp, field), getattr(second.stamp, field)
         if values[0] != values[1]:
             raise MetricError(
@@ -190,8 +196,11 @@ def _resampled(
             if report.meteor_statistics is not None:
                 sums = counts @ summable(report.meteor_statistics)[rows]
                 parts[resources.NAME].append(meteor_scores(sums))
+            for name, counted in report.ratios.items():
+                sums = counts @ counted[rows]
+                parts[name].append(sums[:, 0] / np.maximum(sums[:, 1], 1))
             for name in parts:
-                if name not in _FROM_COUNTS:
+                if name not in _FROM_COUNTS and name not in report.ratios:
                     parts[name].append(counts @ report.per_image[name][rows] / images)
     return [{name: np.concatenate(arrays) for name, arrays in parts.items()} for parts in drawn]
 
@@ -211,3 +220,11 @@ def _draws(images: int, samples: int, seed: int) -> Iterator[Floats]:
         drawn += images * np.arange(size)[:, None]
         counts = np.bincount(drawn.ravel(), minlength=size * images)
         yield counts.reshape(size, images).astype(np.float64)
+
+
+def resamples(images: int, samples: int, seed: int) -> Iterator[Floats]:
+    """Yield (resamples, images) arrays: how often each of `samples` resamples has each image.
+
+    They are the resamples of `confidence_intervals` and `compare` with the same seed.
+    """
+    return _draws(images, samples, seed)

@@ -6,13 +6,14 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from capgen.errors import MetricError
-from capgen.metrics.ptb.tokenizer import tokenize
+from capgen.metrics.tokenizers import PTB, Tokenizer
+from capgen.metrics.tokenizers import tokenizer as tokenizer_of
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -61,11 +62,13 @@ class Corpus:
     Args:
         predictions: One caption for each image.
         references: At least one human caption for each image.
+        tokenizer: How captions become tokens; by default as in the COCO scorers.
 
     Raises:
         MetricError: The ids differ, references are missing, or a caption is not a string.
 
     Attributes:
+        tokenizer: How captions become tokens.
         image_ids: The images, in the order of `predictions`.
         predictions: Their captions as given.
         references: Their references as given.
@@ -76,14 +79,46 @@ class Corpus:
     """
 
     def __init__(
-        self, predictions: Mapping[str, str], references: Mapping[str, Sequence[str]]
+        self,
+        predictions: Mapping[str, str],
+        references: Mapping[str, Sequence[str]],
+        tokenizer: Tokenizer | None = None,
     ) -> None:
         check_captions(predictions, references)
+        self.tokenizer = tokenizer or tokenizer_of(PTB)
+        tokenize = self.tokenizer.tokenize
         self.image_ids = tuple(predictions)
         self.predictions = tuple(predictions.values())
         self.references = tuple(tuple(references[name]) for name in self.image_ids)
         self.prediction_tokens = [tokenize(caption) for caption in self.predictions]
         self.reference_tokens = [tokenize(caption) for caption in chain(*self.references)]
+        self._number()
+
+    @classmethod
+    def of_tokens(
+        cls,
+        predictions: Sequence[str],
+        references: Sequence[Sequence[str]],
+        tokenizer: Tokenizer | None = None,
+    ) -> Self:
+        """Return the corpus of captions that are tokenized already; images are numbered.
+
+        Args:
+            predictions: The tokens of each prediction, joined by spaces.
+            references: The same for the references of each.
+            tokenizer: What made the tokens; by default that of the COCO scorers.
+        """
+        corpus = cls.__new__(cls)
+        corpus.tokenizer = tokenizer or tokenizer_of(PTB)
+        corpus.image_ids = tuple(map(str, range(len(predictions))))
+        corpus.predictions = tuple(predictions)
+        corpus.references = tuple(map(tuple, references))
+        corpus.prediction_tokens = list(predictions)
+        corpus.reference_tokens = list(chain.from_iterable(references))
+        corpus._number()
+        return corpus
+
+    def _number(self) -> None:
         sizes = np.array([len(captions) for captions in self.references])
         self.reference_image: Integers = np.repeat(np.arange(len(sizes)), sizes)
         self.first_reference: Integers = np.cumsum(sizes) - sizes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,11 +20,12 @@ does did can will would my your its our their of to in on at for from with witho
 between against towards toward during upon
 """
 _NEVER_LAST_WORDS = frozenset(_NEVER_LAST.split())
+_MOST_FREQUENT = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class LanguageStatistics:
-    """Statistics of a set of captions, over PTB tokens.
+    """Statistics of a set of captions, over tokens.
 
     Attributes:
         captions: Number of captions.
@@ -41,6 +42,11 @@ class LanguageStatistics:
             ever ends a sentence ("a", "of", "is", …).
         novel: Share of captions that are not among the training captions, or None if those
             were not given.
+        coverage: Share of the references' distinct words that the captions use (global recall
+            in van Miltenburg et al., "Measuring the diversity of automatic image descriptions",
+            2018), or None without references.
+        most_frequent: The captions given to more than one image, as tokens, with their number;
+            the most frequent first, at most five.
     """
 
     captions: int
@@ -54,23 +60,33 @@ class LanguageStatistics:
     repeated_words: float = 0.0
     function_word_ends: float = 0.0
     novel: float | None = None
+    coverage: float | None = None
+    most_frequent: tuple[tuple[str, int], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the statistics as built-in types."""
-        return dataclasses.asdict(self)
+        return dataclasses.asdict(self) | {"most_frequent": list(map(list, self.most_frequent))}
 
 
-def known_captions(captions: Iterable[str]) -> frozenset[str]:
+def known_captions(
+    captions: Iterable[str], tokenize: Callable[[str], str] = tokenize
+) -> frozenset[str]:
     """Return captions as `language_statistics` compares them: their tokens."""
     return frozenset(map(tokenize, captions))
 
 
 def language_statistics(
-    tokens: Sequence[str], *, training: frozenset[str] | None = None
+    tokens: Sequence[str],
+    *,
+    training: frozenset[str] | None = None,
+    references: Iterable[str] | None = None,
 ) -> LanguageStatistics:
     """Return the statistics of captions, given the result of `tokenize` for each.
 
-    `training` is the result of `known_captions` for the training captions.
+    Args:
+        tokens: The result of `tokenize` for each caption.
+        training: The result of `known_captions` for the training captions.
+        references: The result of `tokenize` for each reference.
     """
     if not tokens:
         raise MetricError("There are no captions to describe")
@@ -82,6 +98,7 @@ def language_statistics(
     counts = Counter(tokens)
     broken_off = sum(bool(line) and line[-1] in _NEVER_LAST_WORDS for line in lines)
     novel = None if training is None else sum(line not in training for line in tokens)
+    wanted = {word for line in references or () for word in line.split()}
     return LanguageStatistics(
         captions=total,
         mean_length=len(words) / total,
@@ -94,6 +111,8 @@ def language_statistics(
         function_word_ends=broken_off / total,
         duplicates=sum(count for count in counts.values() if count > 1) / total,
         novel=None if novel is None else novel / total,
+        coverage=len(wanted & set(words)) / len(wanted) if wanted else None,
+        most_frequent=tuple(pair for pair in counts.most_common(_MOST_FREQUENT) if pair[1] > 1),
     )
 
 

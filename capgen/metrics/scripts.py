@@ -12,10 +12,16 @@ _WITHOUT_SPACES = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANM
 
 def unspaced_share(texts: Iterable[str]) -> float:
     """Return the share of letters in scripts without spaces between words: Chinese, Thai, …"""
+    scripts = letter_scripts(texts)
+    return sum(scripts[script] for script in _WITHOUT_SPACES) / max(scripts.total(), 1)
+
+
+def letter_scripts(texts: Iterable[str]) -> Counter[str]:
+    """Return how many letters are of which script, by the first word of Unicode's names of them."""
     scripts: Counter[str] = Counter()
     for letter, count in _letters(texts).items():
         scripts[unicodedata.name(letter, "").partition(" ")[0]] += count
-    return sum(scripts[script] for script in _WITHOUT_SPACES) / max(scripts.total(), 1)
+    return scripts
 
 
 def ascii_share(texts: Iterable[str]) -> float:

@@ -73,6 +73,17 @@ class Synonyms:
         bases = self._irregular["n"].get(word)
         return detached(word, "n") if bases is None else bases
 
+    def base(self, word: str, part: str) -> str | None:
+        """Return the form of a lower-case word that is in WordNet; None if there is none.
+
+        Args:
+            word: The word.
+            part: A part of speech: n, v, a or r.
+        """
+        irregular = self._irregular[part].get(word, ())
+        forms = (*irregular, word, *detached(word, part))
+        return next((form for form in forms if form in self._synsets[part]), None)
+
     def _names(self, word: str, parts: Iterable[str]) -> frozenset[str]:
         lower, names = word.lower(), {word}
         for part in parts:

@@ -16,6 +16,7 @@ from capgen.evaluation.evaluation_set import EvaluationSet
 from capgen.evaluation.events import EvaluationEvent, EvaluationFinished
 from capgen.evaluation.result import Evaluation
 from capgen.evaluation.systems import ModelSystem
+from capgen.evaluation.word_recall import WordRecalls, word_recalls
 from capgen.records import SCHEMA_VERSION
 from capgen.registry.entries import ModelEntry, served_entry
 from capgen.registry.listing import find_model, run_checkpoints
@@ -34,12 +35,14 @@ class ModelComparison:
         comparisons: The first model compared with each of the others; differences are the
             first minus the other.
         speeds: Name → speed; empty if it was not measured.
+        words: Which words each model says and misses; None if the captions are not in English.
     """
 
     entries: tuple[ModelEntry, ...]
     evaluations: tuple[Evaluation, ...]
     comparisons: tuple[Comparison, ...]
     speeds: Mapping[str, Speed]
+    words: WordRecalls | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -71,6 +74,7 @@ class ModelComparison:
             "kind": "model_comparison",
             "models": models,
             "comparisons": comparisons,
+            "words": None if self.words is None else self.words.to_dict(),
             "notes": list(self.notes),
         }
 
@@ -182,5 +186,6 @@ def comparison_events(
             evaluations=tuple(evaluations),
             comparisons=tuple(compare(evaluations[0], other) for other in evaluations[1:]),
             speeds=speeds,
+            words=word_recalls(evaluations),
         )
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from capgen.evaluation import report_sections
+from capgen.evaluation import report_sections, word_sections
 from capgen.evaluation.result import Evaluation
 from capgen.pages.page import Table, write_page
 from capgen.registry.compare import DISAGREEMENTS, ModelComparison
@@ -25,6 +25,7 @@ def write_comparison(
         "models.html",
         title=f"{names} on {data.name}{split}",
         part=report_sections,
+        words=word_sections,
         found=comparison,
         scores=_scores(comparison.evaluations),
         facts=_facts(comparison),
@@ -48,7 +49,8 @@ def _scores(evaluations: Sequence[Evaluation]) -> Table:
 def _score(evaluation: Evaluation, metric: str) -> str:
     interval = evaluation.intervals.get(metric)
     ends = "" if interval is None else f" ({interval.low:.3f} to {interval.high:.3f})"
-    return f"{evaluation.scores.corpus[metric]:.4f}{ends}"
+    value = evaluation.scores.corpus.get(metric)
+    return "" if value is None else f"{value:.4f}{ends}"
 
 
 def _facts(comparison: ModelComparison) -> Table:

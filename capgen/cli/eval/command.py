@@ -43,6 +43,7 @@ EXAMPLES = examples(
     "capgen eval --model RUN/best-eval --data-dir flickr8k/ --json scores.json --html report.html",
     "capgen eval --predictions captions.json --references captions_val2014.json",
     "capgen eval --data-dir flickr8k/ --compare scores.json",
+    "capgen eval --verify scores.json",
 )
 
 
@@ -69,6 +70,11 @@ class Judged:
     )
     compare: str | None = option(
         None, "Compare with this model or predictions file, on the same images."
+    )
+    verify: Path | None = option(  # noqa: RUF009
+        None,
+        "Score the captions of this report of --json again, and say whether every digit holds; "
+        "its references are found again if they can be.",
     )
 
 
@@ -101,7 +107,7 @@ def eval_command(
     decoding: Annotated[
         DecodeOptions,
         without(
-            *("num_captions", "diverse", "retry", "confidence", "min_confidence"),
+            *("retry", "confidence", "min_confidence"),
             *("prefix", "suffix", "replace", "trim_openings"),
         ),
     ],
@@ -123,8 +129,18 @@ def eval_command(
     """
     if judged.predictions is not None and on_command_line(context, "model"):
         raise UsageError("--model and --predictions cannot be used together")
-    inputs = (judged.data_dir, judged.references, judged.predictions, judged.compare)
-    output.check([*inputs, document_frequencies])
+    inputs = (judged.data_dir, judged.references, judged.predictions, judged.compare, judged.verify)
+    output.check([*inputs, document_frequencies, config.objects, config.instances])
+    if judged.verify is not None:
+        if judged.predictions or judged.compare or on_command_line(context, "model"):
+            raise UsageError("--verify scores the captions of a report, and no others")
+        from capgen.cli.eval.verify import verify_reports
+
+        named = {key: getattr(judged, key) for key in ("dataset", "data_dir", "references")}
+        verify_reports(
+            judged.verify, named, output, config, document_frequencies, device=model.device
+        )
+        return
 
     from capgen.cli.eval.view import follow, show
     from capgen.evaluation.compare import compare as compare_evaluations
@@ -132,9 +148,9 @@ def eval_command(
     from capgen.evaluation.evaluation_set import evaluation_set
     from capgen.evaluation.report import write_report
     from capgen.metrics.cider import DocumentFrequencies
-    from capgen.metrics.score import check_metrics
+    from capgen.metrics.definitions import check_names
 
-    check_metrics(config.metric_names)
+    check_names(config.metric_names)
     table = None if document_frequencies is None else DocumentFrequencies.load(document_frequencies)
     data = evaluation_set(
         judged.dataset,
@@ -152,7 +168,9 @@ def eval_command(
     results = {}
     # Files of predictions first: they take no time, and an error in one shows at once.
     for place, system in sorted(enumerate(systems), key=lambda pair: pair[1].computes):
-        events = evaluation_events(system, data, config=config, document_frequencies=table)
+        events = evaluation_events(
+            system, data, config=config, document_frequencies=table, device=model.device
+        )
         results[place] = follow(events, console, f"captioning ({system.name})", len(data.examples))
     comparison = None if judged.compare is None else compare_evaluations(results[0], results[1])
     output.write_json(console, (comparison or results[0]).to_dict())
@@ -161,9 +179,10 @@ def eval_command(
             output.html_file, results[0], comparison=comparison, attend=systems[0].attention
         )
         console.note(f"report written to {output.html_file}")
-    if not output.printed:
+    scored = [comparison.first, comparison.second] if comparison else [results[0]]
+    if not output.show_rows(console, scored) and not output.printed:
         show(console, results[0], comparison, output.samples)
-    if any(evaluation.failures for evaluation in results.values()):
+    if any(one.failures or one.scores.failed for one in results.values()):
         raise typer.Exit(1)
 
 

@@ -7,20 +7,24 @@ from collections.abc import Iterable
 from rich.table import Table
 from rich.text import Text
 
-from capgen.cli.console import Console
+from capgen.cli.console import Console, LiveBar
 from capgen.cli.tables import add_row, plain_table
 from capgen.evaluation.chosen_images import drawn, ranking_metric
 from capgen.evaluation.compare import Comparison
 from capgen.evaluation.events import (
     EvaluationEvent,
     EvaluationFinished,
+    FeaturesComputed,
     ImageCaptioned,
     ImageFailed,
+    MetricsLeftOut,
     ScoringStarted,
 )
 from capgen.evaluation.result import Evaluation
 from capgen.images.decoders import printable
 from capgen.metrics.bootstrap import Interval
+from capgen.metrics.score_report import left_out_notes
+from capgen.metrics.tokenizers import CHARACTERS
 
 _DISAGREEMENTS = 5
 
@@ -28,10 +32,19 @@ _DISAGREEMENTS = 5
 def follow(
     events: Iterable[EvaluationEvent], console: Console, label: str, total: int
 ) -> Evaluation:
-    with console.progress(label, total) as advance:
+    told: list[str] = []
+    with LiveBar(bar=total > 1) as live:
+        live.update(label, 0, total)
         for event in events:
             if isinstance(event, ImageCaptioned | ImageFailed):
-                advance()
+                live.update(label, event.done, total)
+            if isinstance(event, FeaturesComputed):
+                live.update("CLIP", event.done, event.total)
+            if isinstance(event, MetricsLeftOut):
+                notes = left_out_notes(event.reasons)
+                told += notes
+                for note in notes:
+                    console.note(note)
             if isinstance(event, ImageFailed):
                 console.error(event.failure.message, event.failure.hint)
             if isinstance(event, ScoringStarted) and event.note:
@@ -39,7 +52,8 @@ def follow(
             if isinstance(event, EvaluationFinished):
                 evaluation = event.evaluation
     for note in (*evaluation.system.get("notes", ()), *evaluation.notes):
-        console.note(note)
+        if note not in told:
+            console.note(note)
     return evaluation
 
 
@@ -47,13 +61,13 @@ def show(
     console: Console, evaluation: Evaluation, comparison: Comparison | None, samples: int
 ) -> None:
     if comparison is None:
-        console.data(f"{printable(evaluation.name)} on {_where(evaluation)}")
+        console.data(f"{printable(evaluation.name)} on {where(evaluation)}")
         console.show(_scores(evaluation))
         console.show(_language(evaluation))
     else:
         first, second = comparison.first, comparison.second
         names = f"{printable(first.name)} (first) and {printable(second.name)} (second)"
-        console.data(f"{names} on {_where(first)}")
+        console.data(f"{names} on {where(first)}")
         console.show(_differences(comparison))
         console.data(
             "Diff.: first - second; +/=/-: images on which the first is better, equal, worse"
@@ -76,13 +90,21 @@ def _scores(evaluation: Evaluation) -> Table:
 
 def _language(evaluation: Evaluation) -> Text:
     language = evaluation.scores.language
+    spaced = evaluation.scores.stamp.tokenizer_key != CHARACTERS
+    words = "words" if spaced else "characters"
     novel = ""
     if language.novel is not None:
         novel = f", {language.novel:.1%} not in the training captions"
+    coverage = "" if language.coverage is None else f" ({language.coverage:.1%} of the references')"
+    frequent = ""
+    if language.most_frequent:
+        caption, count = language.most_frequent[0]
+        frequent = f"\nMost frequent: {printable(caption)} ({count:,} images)"
     return Text(
-        f"{language.mean_length:.1f} words per caption, {language.vocabulary:,} different words, "
-        f"distinct-1 {language.distinct_1:.3f}, distinct-2 {language.distinct_2:.3f}, "
-        f"{language.duplicates:.1%} used for another image too{novel}\n"
+        f"{language.mean_length:.1f} {words} per caption, {language.vocabulary:,} different {words}"
+        f"{coverage}, distinct-1 {language.distinct_1:.3f}, distinct-2 {language.distinct_2:.3f}, "
+        f"{language.duplicates:.1%} used for another image too{novel}, "
+        f"{language.repeated_words:.1%} say a content word twice{frequent}\n"
     )
 
 
@@ -125,13 +147,11 @@ def _image(evaluation: Evaluation, image_id: str) -> str:
     return printable(evaluation.data.by_id[image_id].image)
 
 
-def _where(evaluation: Evaluation) -> str:
+def where(evaluation: Evaluation) -> str:
+    """Return in one line what scores were computed over, and how."""
     data = evaluation.data
     split = f", {data.split}" if data.split else ""
-    stamp = evaluation.scores.stamp
-    return (
-        f"{printable(data.name)}{split}: {stamp.images:,} images, {stamp.references:,} references"
-    )
+    return f"{printable(data.name)}{split}: {printable(evaluation.scores.stamp.line())}"
 
 
 def _interval(interval: Interval | None, sign: str = "") -> str:

@@ -106,12 +106,12 @@ def compare_command(
 
     from capgen.cli.models import view
     from capgen.evaluation.evaluation_set import evaluation_set
-    from capgen.metrics.score import check_metrics
+    from capgen.metrics.definitions import check_names
     from capgen.registry.compare import comparison_events
     from capgen.registry.report import write_comparison
     from capgen.registry.speed import SpeedOptions
 
-    check_metrics(config.metric_names)
+    check_names(config.metric_names)
     data = evaluation_set(
         compared.dataset, compared.data_dir, split=config.split, limit=config.limit
     )
@@ -132,7 +132,7 @@ def compare_command(
     if files.html_file is not None:
         write_comparison(files.html_file, comparison, examples=files.disputed)
         console.note(f"page written to {files.html_file}")
-    if not files.printed:
+    if not files.show_rows(console, comparison.evaluations) and not files.printed:
         view.show_comparison(console, comparison)
-    if any(evaluation.failures for evaluation in comparison.evaluations):
+    if any(one.failures or one.scores.failed for one in comparison.evaluations):
         raise typer.Exit(1)

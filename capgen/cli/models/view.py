@@ -23,6 +23,7 @@ from capgen.registry.requirements import of_entry
 
 if TYPE_CHECKING:
     from capgen.captioning.captioner import Captioner
+    from capgen.evaluation.word_recall import WordRecalls
     from capgen.records import Check
     from capgen.registry.compare import ComparisonEvent, ModelComparison
 
@@ -200,15 +201,16 @@ def _until_finished(events: Iterable[Any]) -> Iterable[Any]:
 
 
 def show_comparison(console: Console, comparison: ModelComparison) -> None:
-    from capgen.cli.eval.view import show
+    from capgen.cli.eval.view import show, where
 
+    console.data(where(comparison.evaluations[0]))
     table = plain_table("", *(entry.name for entry in comparison.entries))
     for metric in comparison.evaluations[0].scores.corpus:
         cells = []
         for evaluation in comparison.evaluations:
-            interval = evaluation.intervals.get(metric)
+            value, interval = evaluation.scores.corpus.get(metric), evaluation.intervals.get(metric)
             ends = "" if interval is None else f" ({interval.low:.3f}..{interval.high:.3f})"
-            cells.append(f"{evaluation.scores.corpus[metric]:.4f}{ends}")
+            cells.append("" if value is None else f"{value:.4f}{ends}")
         add_row(table, metric, *cells)
     add_row(table, "parameters", *(_millions(entry.parameters) for entry in comparison.entries))
     add_row(table, "stored as", *(entry.precision for entry in comparison.entries))
@@ -221,11 +223,30 @@ def show_comparison(console: Console, comparison: ModelComparison) -> None:
             *(f"{s.photos_per_second:.1f} ({s.slowest:.1f}..{s.fastest:.1f})" for s in speeds),
         )
     console.show(table)
+    if comparison.words is not None:
+        _show_words(console, comparison.words)
     for pair in comparison.comparisons:
         console.data("")
         show(console, pair.first, pair, 0)
     for note in comparison.notes:
         console.note(note)
+
+
+def _show_words(console: Console, found: WordRecalls) -> None:
+    from capgen.evaluation import word_sections
+
+    tables = [
+        word_sections.class_table(found),
+        *word_sections.object_tables(found),
+        *word_sections.missed_tables(found),
+    ]
+    for one in tables:
+        console.data(f"\n{printable(one.caption)}")
+        table = plain_table(*one.heads)
+        for row in one.rows:
+            add_row(table, *map(str, row))
+        console.show(table)
+    console.data(word_sections.ABOUT)
 
 
 def show_test(

@@ -258,3 +258,81 @@ def test_a_file_of_references_does_not_put_any_image_into_a_report(
         )
         assert code == 0
         assert page.read_text().count("outside the data folder") == 3
+
+
+def write_captions(folder: Path) -> tuple[Path, Path]:
+    references, said = folder / "references.json", folder / "said.json"
+    references.write_text(json.dumps({"a": ["a dog runs", "the dog"], "b": ["a cat on a chair"]}))
+    said.write_text(json.dumps({"a": "a dog runs", "b": "a cat on the chair"}))
+    return references, said
+
+
+@pytest.mark.parametrize("format", ["latex", "markdown", "csv"])
+def test_rows_of_a_paper(format: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    references, said = write_captions(tmp_path)
+    arguments = ("--references", references, "--predictions", said, "--metrics", "bleu")
+    code, out, _ = run(capsys, *arguments, "--compare", said, "--format", format)
+    assert code == 0
+    assert out.count("said.json") == 2
+    assert "PTB (Stanford CoreNLP 3.4.1" in out
+    assert "distinct-1" not in out
+    code, _, err = run(capsys, *arguments, "--json", "-", "--format", format)
+    assert code == 2
+    assert "both print to stdout" in err
+
+
+def test_a_report_is_verified(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    references, said = write_captions(tmp_path)
+    report, other = tmp_path / "report.json", tmp_path / "other.json"
+    arguments = ("--references", references, "--predictions", said)
+    for place in (report, other):
+        assert run(capsys, *arguments, "--json", place)[0] == 0
+    assert report.read_bytes() == other.read_bytes()
+    code, out, _ = run(capsys, "--verify", report)
+    assert code == 0
+    assert "every digit holds" in out
+    record = json.loads(report.read_text())
+    record["corpus"]["METEOR"] += 1e-12
+    report.write_text(json.dumps(record))
+    code, out, _ = run(capsys, "--verify", report, "--references", references)
+    assert code == 1
+    assert "1 of " in out and "corpus METEOR: " in out
+    code, out, _ = run(capsys, "--verify", report, "--json", "-")
+    assert code == 1
+    assert [item["where"] for item in json.loads(out)["unlike"]] == ["corpus METEOR"]
+    code, _, err = run(capsys, "--verify", report, "--predictions", said)
+    assert code == 2
+    assert "--verify scores the captions of a report" in err
+
+
+def test_a_metric_that_fails_ends_with_exit_code_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    references, said = write_captions(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    arguments = ("--references", references, "--predictions", said, "--json", tmp_path / "r.json")
+    code, out, err = run(capsys, *arguments, "--metrics", "spice,bleu")
+    assert code == 1
+    assert "BLEU-4" in out
+    assert err.count("spice is left out: ") == 1
+    record = json.loads((tmp_path / "r.json").read_text())
+    assert record["failed_metrics"] == ["spice"]
+    assert list(record["left_out"]) == ["spice"]
+    code, _, err = run(capsys, *arguments, "--metrics", "spice")
+    assert code == 1
+    assert "error: " in err
+
+
+def test_another_language(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    references, said = tmp_path / "references.json", tmp_path / "said.json"
+    references.write_text(json.dumps({"a": ["zwei Mädchen spielen auf der Straße mit einem Ball"]}))
+    said.write_text(json.dumps({"a": "zwei Mädchen auf der Straße"}))
+    code, out, err = run(capsys, "--references", references, "--predictions", said)
+    assert code == 0
+    assert "language: de (guessed from the references)" in out
+    assert "METEOR " not in out
+    assert "meteor is left out: METEOR's stems and synonyms are English" in err
+    arguments = ("--references", references, "--predictions", said, "--language", "en")
+    code, out, _ = run(capsys, *arguments)
+    assert code == 0
+    assert "METEOR " in out

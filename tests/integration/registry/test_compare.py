@@ -173,11 +173,25 @@ def test_the_command_on_a_run(
     saved = json.loads(record.read_text())
     assert [model["name"] for model in saved["models"]] == ["tiny/best-eval", "tiny/best-loss"]
     assert saved["models"][0]["speed"] is None
+    assert saved["words"]["models"] == ["tiny/best-eval", "tiny/best-loss"]
+    assert {item["name"] for item in saved["words"]["classes"]} >= {"objects", "colours"}
+    assert "What the models say, by class of word" in shown
     text = page.read_text()
+    assert "Recall by class of word" in text
     assert "<script" not in text and "differ most" in text
     assert 1 <= text.count('<article class="card">') <= 3
     for caption in saved["comparisons"][0]["disagreements"]["images"][0].values():
         assert str(caption) in text or isinstance(caption, float)
+
+
+def test_rows_of_a_paper(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    models = [str(folder / name) for name in ("best-eval", "best-loss")]
+    data = ["--data-dir", str(folder / "data"), "--split", "val", "--limit", "3"]
+    rows = ["--no-speed", "--metrics", "bleu", "--resamples", "100", "--format", "csv"]
+    assert main(["models", "compare", *models, *data, *rows]) == 0
+    head, *shown = capsys.readouterr().out.splitlines()
+    assert head.startswith("model,BLEU-1,")
+    assert [row.partition(",")[0] for row in shown] == models
 
 
 @pytest.mark.parametrize("names", [["mini"], [], ["mini", "mini"]])

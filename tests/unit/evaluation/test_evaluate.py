@@ -14,7 +14,7 @@ from capgen.cli.console import Console
 from capgen.cli.eval.view import follow
 from capgen.config import EvalConfig
 from capgen.errors import MetricError, UsageError
-from capgen.evaluation.chosen_images import best, drawn, worst
+from capgen.evaluation.chosen_images import best, drawn, ranking_metric, worst
 from capgen.evaluation.compare import compare
 from capgen.evaluation.evaluate import evaluate, evaluation_events
 from capgen.evaluation.events import (
@@ -23,6 +23,7 @@ from capgen.evaluation.events import (
     ImageFailed,
     ScoringStarted,
 )
+from capgen.evaluation.report_sections import verdict
 from capgen.evaluation.result import Evaluation
 from capgen.metrics import score
 from capgen.metrics.score import score_captions
@@ -123,10 +124,23 @@ def test_novel_captions_are_counted_against_the_training_split() -> None:
 
 
 def test_an_unknown_metric_is_refused_before_any_captioning() -> None:
-    events = evaluation_events(GOOD, make_set(), config=EvalConfig(metrics="bleu,cider"))
-    with pytest.raises(UsageError, match="Unknown metric 'cider'") as caught:
+    events = evaluation_events(GOOD, make_set(), config=EvalConfig(metrics="bleu,ciderd"))
+    with pytest.raises(UsageError, match="Unknown metric 'ciderd'") as caught:
         next(events)
     assert "cider_d" in caught.value.hint
+
+
+def test_where_less_is_better_the_lowest_is_the_best() -> None:
+    config = EvalConfig(metrics="chair")
+    systems = Scripted(POOR, "poor"), Scripted(GOOD, "good")
+    first, second = (evaluate(system, make_set(), config=config) for system in systems)
+    assert ranking_metric(first.scores) in ("CHAIRi", "CHAIRs")
+    # Only the captions of the cat, the boat and the bird name what is not there.
+    assert set(worst(first, 3)) == {"cat.jpg", "boat.jpg", "bird.jpg"}
+    compared = compare(first, second)
+    name, difference = compared.disagreements(1)[0]
+    assert name in worst(first, 3) and difference > 0
+    assert verdict(compared, difference).startswith("good is ahead")
 
 
 def test_examples() -> None:

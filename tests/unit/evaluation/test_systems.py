@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from capgen.captioning.captioner import Captioner
-from capgen.config import DecodeOptions
+from capgen.config import DecodeOptions, EvalConfig
 from capgen.errors import DataError, UsageError
+from capgen.evaluation.evaluate import evaluation_events
 from capgen.evaluation.systems import ModelSystem, PredictionsSystem, as_system
 from capgen.paths import bundled_model_dir
 from tests.unit.evaluation.sets import GOOD, make_set
@@ -37,9 +38,14 @@ def test_a_model_captions_the_images_in_order(bundled: Captioner, tmp_path: Path
     assert outcomes["boat.jpg"].text == alone.text  # type: ignore[union-attr]
 
 
-def test_one_caption_a_image(bundled: Captioner) -> None:
-    with pytest.raises(UsageError, match="--num-captions is 3"):
-        ModelSystem(bundled, DecodeOptions(num_captions=3, beams=3))
+def test_several_captions_per_image(bundled: Captioner, tmp_path: Path) -> None:
+    system = ModelSystem(bundled, DecodeOptions(num_captions=3, beams=3))
+    assert system.several and not ModelSystem(bundled).several
+    data = make_set(tmp_path, limit=1)
+    ((_, record),) = system.captions(data)
+    assert len(record.alternatives) == 2  # type: ignore[union-attr]
+    with pytest.raises(UsageError, match="several captions per image"):
+        next(evaluation_events(bundled, data, config=EvalConfig(metrics="diversity")))
 
 
 def test_a_file_says_what_it_is(tmp_path: Path) -> None:

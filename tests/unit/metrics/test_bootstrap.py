@@ -13,7 +13,8 @@ from capgen.errors import MetricError
 from capgen.metrics.bleu import NAMES
 from capgen.metrics.bootstrap import compare, confidence_intervals
 from capgen.metrics.meteor_1_5.statistics import scores
-from capgen.metrics.score import ScoreReport, score_captions
+from capgen.metrics.score import score_captions
+from capgen.metrics.score_report import ScoreReport
 from tests.unit.metrics.captions import PREDICTIONS, REFERENCES
 
 METRICS = ("bleu", "rouge_l", "cider_d")

@@ -12,8 +12,9 @@ import pytest
 import capgen.metrics.meteor_1_5.resources
 import capgen.metrics.official
 from capgen.errors import MetricError, MissingDependencyError, UsageError
+from capgen.metrics.definitions import METRICS
 from capgen.metrics.language import known_captions, language_statistics
-from capgen.metrics.score import METRICS, score_captions, unique_captions
+from capgen.metrics.score import check_metrics, score_captions, unique_captions
 from tests.unit.metrics.captions import PREDICTIONS, REFERENCES
 
 FAST = ("bleu", "rouge_l", "cider_d")
@@ -42,8 +43,8 @@ def test_only_the_metrics_asked_for() -> None:
 
 
 def test_unknown_metric() -> None:
-    with pytest.raises(UsageError, match="'cider'") as caught:
-        score_captions(PREDICTIONS["plausible"], REFERENCES, metrics=["cider"])
+    with pytest.raises(UsageError, match="'ciderd'") as caught:
+        score_captions(PREDICTIONS["plausible"], REFERENCES, metrics=["ciderd"])
     assert "cider_d" in caught.value.hint
 
 
@@ -113,7 +114,11 @@ def test_language_statistics() -> None:
         "repeated_words": 0.0,
         "function_word_ends": 0.0,
         "novel": 0.5,
+        "coverage": None,
+        "most_frequent": [["a dog runs", 2]],
     }
+    covered = language_statistics(captions, references=["the dog runs", "a dog", ""])
+    assert covered.coverage == 3 / 4
     assert language_statistics(["", "."]).distinct_2 == 0
     narrow = language_statistics(["a dog and a dog and a", "a dog in", "a dog", "look at it"])
     assert narrow.repeated_pairs == 0.25
@@ -137,6 +142,17 @@ def test_novelty_in_the_report() -> None:
     assert report.language.novel == 11 / 12
 
 
+def test_meteor_1_5_without_its_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capgen.metrics.meteor_1_5.resources, "find_spec", lambda name: None)
+    with pytest.raises(MissingDependencyError, match="pycocoevalcap") as caught:
+        score_captions({"a": "x"}, {"a": ["x"]}, metrics=["meteor_1_5"])
+    assert "capgen[coco]" in caught.value.hint
+    report = score_captions({"a": "x"}, {"a": ["x"]}, metrics=["meteor_1_5", "rouge_l"])
+    assert list(report.corpus) == ["ROUGE-L"]
+    assert report.failed == ("meteor_1_5",)
+    assert list(check_metrics(["meteor_1_5", "rouge_l"])) == ["meteor_1_5"]
+
+
 def test_an_official_program_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     metric = "spice"
     assert metric in METRICS
@@ -148,34 +164,3 @@ def test_an_official_program_that_is_not_there(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(MissingDependencyError, match="pycocoevalcap") as caught:
         score_captions({"a": "x"}, {"a": ["x"]}, metrics=[metric])
     assert "capgen[coco]" in caught.value.hint
-
-
-def test_meteor_1_5_without_its_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capgen.metrics.meteor_1_5.resources, "find_spec", lambda name: None)
-    with pytest.raises(MissingDependencyError, match="pycocoevalcap") as caught:
-        score_captions({"a": "x"}, {"a": ["x"]}, metrics=["meteor_1_5"])
-    assert "capgen[coco]" in caught.value.hint
-
-
-def test_the_official_spice(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("pycocoevalcap.spice.spice")
-
-    class Program:
-        def compute_score(self, references: Any, predictions: Any) -> Any:
-            assert references == {0: ["x y", "z"], 1: ["x"]}
-            assert predictions == {0: ["x"], 1: ["yes"]}
-            return 0.5, [{"All": {"f": float("nan")}}] * len(predictions)
-
-    class Broken:
-        def __init__(self) -> None:
-            raise OSError("no memory")
-
-    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/java")
-    monkeypatch.setattr("pycocoevalcap.spice.spice.Spice", Program)
-    captions = {"a": "X", "b": "yes."}, {"a": ["x, y", "z"], "b": ["x"]}
-    report = score_captions(*captions, metrics=["spice"])
-    assert report.corpus == {"SPICE": 0.5}
-    assert [image["SPICE"] for image in report.to_dict()["images"]] == [None] * 2
-    monkeypatch.setattr("pycocoevalcap.spice.spice.Spice", Broken)
-    with pytest.raises(MetricError, match="no memory"):
-        score_captions(*captions, metrics=["spice"])

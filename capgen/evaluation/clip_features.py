@@ -1,0 +1,186 @@
+"""What a CLIP makes of images and captions, computed in batches and kept by content.
+
+An image is known by the SHA-256 of its file, a text by its own, a model by its commit or the hash
+of its files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import sqlite3
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from capgen.cache_folders import CLIP_FEATURES
+from capgen.data.cache.file_hashes import hash_files
+from capgen.errors import ImageError, MetricError
+from capgen.evaluation.events import FeaturesComputed
+from capgen.images.load import load_image
+from capgen.metrics.clipscore import PREFIX, ClipFeatures
+from capgen.metrics.corpus import some_images
+
+if TYPE_CHECKING:
+    from capgen.models.clip import ClipModel
+
+logger = logging.getLogger(__name__)
+
+Vector = npt.NDArray[np.float32]
+_IMAGES_AT_ONCE, _TEXTS_AT_ONCE = 32, 256
+
+
+def clip_features(
+    name: str, images: Mapping[str, Path], texts: Iterable[str], *, device: str = "auto"
+) -> Generator[FeaturesComputed, None, ClipFeatures]:
+    """Yield progress and return the features of images and captions.
+
+    They come from the cache as far as they are there.
+
+    Args:
+        name: The CLIP: a folder or a Hub id.
+        images: Image id → file.
+        texts: Captions, without the prefix of CLIPScore, which is added.
+        device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+
+    Raises:
+        ModelError, NetworkError: The model cannot be found or is not a CLIP.
+        MetricError: Images cannot be read.
+    """
+    from capgen.models.resolve import resolve_model
+
+    folder = resolve_model(name)
+    wanted = dict.fromkeys(texts)
+    hashes = dict(zip(images, _hashes(images), strict=True))
+    files = {hashes[image_id]: file for image_id, file in images.items()}
+    prompts = {text: _readable(PREFIX + text) for text in wanted}
+    digests = {text: hashlib.sha256(prompt.encode()).digest() for text, prompt in prompts.items()}
+    of_digest = {digest: prompts[text] for text, digest in digests.items()}
+    with _store() as store:
+        known_images = _recall(store, folder.fingerprint, "image", list(files))
+        known_texts = _recall(store, folder.fingerprint, "text", list(of_digest))
+        new_images = [key for key in files if key not in known_images]
+        # Of like lengths together, so that little is filled up.
+        new_texts = sorted(
+            (key for key in of_digest if key not in known_texts),
+            key=lambda key: len(of_digest[key]),
+        )
+        logger.debug(
+            "CLIP features: %d images and %d texts are new", len(new_images), len(new_texts)
+        )
+        if new_images or new_texts:
+            from capgen.models.clip import ClipModel
+            from capgen.models.torch_devices import choose_device
+
+            model = ClipModel(folder, choose_device(device))
+            done, total = 0, len(new_images) + len(new_texts)
+            yield FeaturesComputed(done=done, total=total)
+            for keys in _batches(new_images, _IMAGES_AT_ONCE):
+                fresh = _of_images(model, {key: files[key] for key in keys})
+                _remember(store, folder.fingerprint, "image", fresh)
+                known_images |= fresh
+                done += len(keys)
+                yield FeaturesComputed(done=done, total=total)
+            for keys in _batches(new_texts, _TEXTS_AT_ONCE):
+                vectors = model.text_features([of_digest[key] for key in keys])
+                fresh = dict(zip(keys, vectors, strict=True))
+                _remember(store, folder.fingerprint, "text", fresh)
+                known_texts |= fresh
+                done += len(keys)
+                yield FeaturesComputed(done=done, total=total)
+    return ClipFeatures(
+        model=f"{name} ({folder.fingerprint})",
+        images={image_id: known_images[key] for image_id, key in hashes.items()},
+        texts={text: known_texts[digest] for text, digest in digests.items()},
+    )
+
+
+def _readable(text: str) -> str:
+    """Return a text without lone surrogates, which no tokenizer reads."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _hashes(images: Mapping[str, Path]) -> list[bytes]:
+    missing = [image_id for image_id, file in images.items() if not file.is_file()]
+    if missing:
+        raise MetricError(
+            f"CLIPScore needs the images, and there is no file of {some_images(missing)}",
+            hint="With --references, give the folder of the images as --data-dir.",
+        )
+    return hash_files(list(images.values()))
+
+
+def _of_images(model: ClipModel, files: Mapping[bytes, Path]) -> dict[bytes, Vector]:
+    """Return the features of a batch of image files."""
+
+    def prepared(file: Path) -> Vector | ImageError:
+        try:
+            return model.prepare(load_image(file).image)
+        except ImageError as error:
+            return error
+
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(prepared, files.values()))
+    for outcome in made:
+        if isinstance(outcome, ImageError):
+            raise MetricError(f"CLIPScore needs the images. {outcome.message}", hint=outcome.hint)
+    vectors = model.image_features([each for each in made if not isinstance(each, ImageError)])
+    return dict(zip(files, vectors, strict=True))
+
+
+def _batches(keys: Sequence[bytes], size: int) -> Iterator[list[bytes]]:
+    left = iter(keys)
+    while batch := list(islice(left, size)):
+        yield batch
+
+
+@contextmanager
+def _store() -> Iterator[sqlite3.Connection | None]:
+    """Open the database, or yield None if that is impossible: then everything is computed."""
+    path = CLIP_FEATURES.path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, timeout=10)
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS features"
+            " (model TEXT, kind TEXT, content BLOB, vector BLOB,"
+            " PRIMARY KEY (model, kind, content))"
+        )
+    except (OSError, sqlite3.Error):
+        yield None
+        return
+    with closing(connection):
+        yield connection
+
+
+def _recall(
+    store: sqlite3.Connection | None, model: str, kind: str, keys: Sequence[bytes]
+) -> dict[bytes, Vector]:
+    known: dict[bytes, Vector] = {}
+    for start in range(0, len(keys) if store is not None else 0, 500):
+        part = keys[start : start + 500]
+        marks = ",".join("?" * len(part))
+        which = f"model=? AND kind=? AND content IN ({marks})"
+        query = f"SELECT content, vector FROM features WHERE {which}"
+        with suppress(sqlite3.Error):
+            rows = store.execute(query, [model, kind, *part]).fetchall()  # type: ignore[union-attr]
+            known |= {content: np.frombuffer(vector, "<f4") for content, vector in rows}
+    return known
+
+
+def _remember(
+    store: sqlite3.Connection | None, model: str, kind: str, fresh: Mapping[bytes, Vector]
+) -> None:
+    if store is None:
+        return
+    with suppress(sqlite3.Error), store:  # a full disk or a busy database costs no result
+        store.executemany(
+            "INSERT OR REPLACE INTO features VALUES (?, ?, ?, ?)",
+            [(model, kind, key, row.astype("<f4").tobytes()) for key, row in fresh.items()],
+        )

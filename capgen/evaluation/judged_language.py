@@ -1,0 +1,35 @@
+"""The language that captions are judged in: given, the data set's, or guessed."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+from capgen.config import EvalConfig
+from capgen.data.formats.manifest import LANGUAGE_HINT, LANGUAGE_TAG
+from capgen.data.statistics import common_language
+from capgen.errors import UsageError
+from capgen.evaluation.evaluation_set import EvaluationSet
+from capgen.metrics.readable import UNDETERMINED, has_foreign_letters
+
+GIVEN, OF_DATA, GUESSED = "given", "of the data set", "guessed from the references"
+
+
+def check_language(tag: str) -> None:
+    """Check that a language is empty (to be guessed) or a tag of BCP 47, as in `pt-BR`."""
+    if tag and not LANGUAGE_TAG.fullmatch(tag):
+        raise UsageError(f"--language is {tag!r}; it must be a BCP 47 tag", hint=LANGUAGE_HINT)
+
+
+def judged_language(data: EvaluationSet, config: EvalConfig) -> tuple[str, str]:
+    """Return the language as in BCP 47, and where that is from; both empty if it is unknown.
+
+    Where it is unknown, and too many letters are foreign to English, it is `UNDETERMINED`.
+    """
+    check_language(config.language)
+    if config.language:
+        return config.language, GIVEN
+    if data.language:
+        return data.language, OF_DATA
+    texts = list(chain.from_iterable(example.references for example in data.examples))
+    guess = common_language(texts) or (UNDETERMINED if has_foreign_letters(texts) else "")
+    return guess, GUESSED if guess else ""

@@ -1,0 +1,69 @@
+"""Scores as rows of a paper."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+
+from capgen.config import EvalConfig
+from capgen.evaluation.evaluate import evaluate
+from capgen.evaluation.paper_table import paper_table
+from capgen.evaluation.predictions import Predictions
+from capgen.evaluation.result import Evaluation
+from capgen.evaluation.systems import PredictionsSystem
+from tests.unit.evaluation.sets import GOOD, POOR, make_set
+
+CONFIG = EvalConfig(resamples=100, metrics="bleu,cider_d")
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[Evaluation]:
+    named = (("good_50%", GOOD), ("po|or", POOR))
+    return [
+        evaluate(
+            PredictionsSystem(Predictions(name=name, captions=tuple(said.items()))),
+            make_set(),
+            config=CONFIG,
+        )
+        for name, said in named
+    ]
+
+
+def test_latex(rows: list[Evaluation]) -> None:
+    about, begin, _, heads, _, first, second, _, end = paper_table(rows, "latex").split("\n")
+    assert about.startswith("% drawn: 6 images, 12 references (2 each); ")
+    assert "tokens: PTB" in about
+    assert "document frequencies: references of the 6 evaluated images" in about
+    assert begin == r"\begin{tabular}{lrrrrr}"
+    assert heads == r"Model & BLEU-1 & BLEU-2 & BLEU-3 & BLEU-4 & CIDEr-D \\"
+    assert first.startswith(r"good\_50\% & 100.0 & 100.0 & 100.0 & 100.0 & ")
+    assert (
+        second
+        == " & ".join(
+            ("po|or", *(f"{100 * value:.1f}" for value in rows[1].scores.corpus.values()))
+        )
+        + r" \\"
+    )
+    assert end == r"\end{tabular}"
+
+
+def test_markdown_with_intervals(rows: list[Evaluation]) -> None:
+    lines = paper_table(rows, "markdown", intervals=True).split("\n")
+    assert lines[1] == "| --- | ---: | ---: | ---: | ---: | ---: |"
+    interval = rows[1].intervals["CIDEr-D"]
+    ends = f"({100 * interval.low:.1f} to {100 * interval.high:.1f})"
+    assert lines[3].startswith(r"| po\|or | ")
+    assert lines[3].endswith(f"{100 * rows[1].scores.corpus['CIDEr-D']:.1f} {ends} |")
+    assert lines[-1].startswith("drawn: 6 images, 12 references")
+
+
+def test_csv_has_all_digits(rows: list[Evaluation]) -> None:
+    first, second = csv.DictReader(paper_table(rows, "csv", intervals=True).split("\n"))
+    assert (first["model"], second["model"]) == ("good_50%", "po|or")
+    for name, value in rows[1].scores.corpus.items():
+        assert float(second[name]) == value
+        assert float(second[f"{name} low"]) == rows[1].intervals[name].low
+    assert (second["images"], second["references"]) == ("6", "12")
+    assert second["tokenizer"].startswith("PTB")
+    assert "BLEU-1 low" not in paper_table(rows, "csv")
