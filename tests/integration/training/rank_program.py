@@ -6,6 +6,8 @@ goes on with those that have begun. What should go wrong comes from the environm
     FAULT=kill:1:4        kill process 1 before its step 4 (counted from 0), as the kernel would
     FAULT=stop:0:4        ask process 0 to stop in step 4
     FAULT=validate:1:8    send SIGTERM to process 1 itself in the validation after step 8
+    SHARES=FOLDER         write how many numbers each process keeps of the decoder's blocks
+    OPTIONS=--a-flag      give `--resume` an option
     IMAGES=FOLDER         write the images of each step that each process sees, as JSON lines
 """
 
@@ -20,6 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch.distributed.tensor import DTensor
 
 from capgen.cli.main import main
 from capgen.training.optimization.micro_batches import MicroBatch
@@ -37,7 +40,7 @@ def run_rank(settings: list[Path]) -> int:
 def _work(settings: Path) -> int:
     run = settings.with_suffix("")
     if (run / "config.toml").is_file() or "RESUME" in os.environ:
-        return main(["train", "--resume", str(run)])
+        return main(["train", "--resume", str(run), *os.environ.get("OPTIONS", "").split()])
     return main(["train", "--config", str(settings), "--output-dir", str(run)])
 
 
@@ -56,6 +59,9 @@ def _with_faults(rank: int) -> None:
             if fault == "stop":
                 self.stop.note(signal.SIGTERM)
         batches = plain(self, numbers)
+        if "SHARES" in os.environ:
+            sizes = json.dumps(_kept(self))
+            Path(os.environ["SHARES"], f"{rank}.json").write_text(sizes, encoding="utf-8")
         taken.append(self.step)
         if "IMAGES" in os.environ:
             seen = [n for batch in batches if not batch.idle for n in batch.images.tolist()]
@@ -71,6 +77,22 @@ def _with_faults(rank: int) -> None:
 
     Trainer._micro_batches = micro_batches
     Validator.run = run
+
+
+def _kept(trainer: Trainer) -> dict[str, int]:
+    """Return how many numbers a process holds for the decoder's blocks, by what they are."""
+    averages = dict(zip(trainer.weights.named, trainer.average.average, strict=True))
+    sizes = {"weights": 0, "average": 0, "optimizer": 0}
+    for name, parameter in trainer.weights.named.items():
+        if ".transformer.h." in name:
+            sizes["average"] += averages[name].numel()
+            moments = trainer.optimizer.state[parameter].values()
+            sizes["optimizer"] += sum(moment.numel() for moment in moments if moment.ndim)
+    for name, weight in trainer.model.named_parameters():
+        if ".transformer.h." in name:
+            own = weight.to_local() if isinstance(weight, DTensor) else weight
+            sizes["weights"] += own.numel()
+    return sizes
 
 
 if __name__ == "__main__":
