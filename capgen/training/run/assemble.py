@@ -87,7 +87,8 @@ def build_trainer(
         "The device has too little memory for the model and the average of its weights",
         hint="Use a smaller --encoder and --decoder, or another --device.",
     ):
-        learner.captioning.model.to(learner.device)
+        if not data.config.shard_decoder:  # whole, it may not fit
+            learner.captioning.model.to(learner.device)
         if data.config.compile:
             learner.objective.compile()
         return Trainer(
@@ -123,8 +124,7 @@ def _captions_loss(
 
 
 def build_validator(data: RunData, split: str, inputs: Mapping[str, RowInputs]) -> Validator:
-    """Return the validator on a split, with the captioner on its device."""
-    data.learner.captioning.model.to(data.learner.device)
+    """Return the validator on a split; the captioner is on its device."""
     sets = {
         name: ValidationSet(examples, inputs[name]) for name, examples in data.parts[split].items()
     }

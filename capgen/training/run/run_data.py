@@ -110,6 +110,12 @@ def open_run_data(config: TrainConfig, processes: Processes) -> RunData:
 
 
 def _opened(config: TrainConfig, processes: Processes) -> RunData:
+    if config.shard_decoder and processes.count == 1:
+        raise UsageError(
+            "--shard-decoder spreads the decoder over processes, and this run has only one",
+            hint="Start it with torchrun, or leave the option out; a run goes on in one process "
+            "with --resume RUN --no-shard-decoder.",
+        )
     device = processes.device or choose_device(config.device)
     dataset = open_mixture(config.dataset, config.data_dir)
     parts = {"train": dataset.parts("train")}

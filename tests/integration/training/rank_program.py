@@ -7,6 +7,8 @@ goes on with those that have begun. What should go wrong comes from the environm
     FAULT=stop:0:4        ask process 0 to stop in step 4
     FAULT=validate:1:8    send SIGTERM to process 1 itself in the validation after step 8
     FAULT=encode:1:1      kill process 1 when its frozen encoder has seen so many batches
+    SHARES=FOLDER         write how many numbers each process keeps of the decoder's blocks
+    OPTIONS=--a-flag      give `--resume` an option
     IMAGES=FOLDER         write the images of each step that each process sees, as JSON lines
     PASSES=FOLDER         write how many images are in each batch that each frozen encoder sees
     BATCH=2               images that a frozen encoder sees at once
@@ -26,6 +28,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.distributed.tensor import DTensor
 
 from capgen.cli.main import main
 from capgen.training.data import frozen_features
@@ -45,7 +48,7 @@ def run_rank(settings: list[Path]) -> int:
 def _work(settings: Path) -> int:
     run = settings.with_suffix("")
     if (run / "config.toml").is_file() or "RESUME" in os.environ:
-        return main(["train", "--resume", str(run)])
+        return main(["train", "--resume", str(run), *os.environ.get("OPTIONS", "").split()])
     return main(["train", "--config", str(settings), "--output-dir", str(run)])
 
 
@@ -63,6 +66,9 @@ def _with_faults(rank: int) -> None:
             if fault == "stop":
                 self.stop.note(signal.SIGTERM)
         batches = plain(self, numbers)
+        if "SHARES" in os.environ:
+            sizes = json.dumps(_kept(self))
+            Path(os.environ["SHARES"], f"{rank}.json").write_text(sizes, encoding="utf-8")
         taken.append(self.step)
         if "IMAGES" in os.environ:
             seen = [n for batch in batches if not batch.idle for n in batch.images.tolist()]
@@ -106,6 +112,22 @@ def _count_passes(rank: int, last: int) -> None:
         return run, slow
 
     FrozenFront.runner = runner
+
+
+def _kept(trainer: Trainer) -> dict[str, int]:
+    """Return how many numbers a process holds for the decoder's blocks, by what they are."""
+    averages = dict(zip(trainer.weights.named, trainer.average.average, strict=True))
+    sizes = {"weights": 0, "average": 0, "optimizer": 0}
+    for name, parameter in trainer.weights.named.items():
+        if ".transformer.h." in name:
+            sizes["average"] += averages[name].numel()
+            moments = trainer.optimizer.state[parameter].values()
+            sizes["optimizer"] += sum(moment.numel() for moment in moments if moment.ndim)
+    for name, weight in trainer.model.named_parameters():
+        if ".transformer.h." in name:
+            own = weight.to_local() if isinstance(weight, DTensor) else weight
+            sizes["weights"] += own.numel()
+    return sizes
 
 
 if __name__ == "__main__":
