@@ -134,6 +134,7 @@ def caption_share(
 def open_parts(work: bytes, job: ShareJob) -> PartsFolder:
     """Open the folder of a job for the parts of one model and settings; see `record_work`."""
     folder = PartsFolder(job.place, job.format, job.share, work)
+    folder.check()
     folder.open(fresh=not job.resume)
     return folder
 

@@ -147,16 +147,11 @@ class PartsFolder:
                 )
 
     def open(self, *, fresh: bool = False) -> None:
-        """Look up what is there, while no other run on this machine writes the share.
+        """Look up what is there, after `check`, and while no other run on this machine writes the share.
 
         Args:
             fresh: Make all parts again.
-
-        Raises:
-            ProtectedFileError: It holds part files that capgen did not write here.
-            UsageError: It holds parts of another format or of other shares.
         """
-        self.check()
         names = self._folder.names()
         self._known = {}
         self._fresh = fresh

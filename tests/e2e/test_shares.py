@@ -106,7 +106,6 @@ def test_shares_that_are_killed_and_repeated_are_one_run() -> None:
         (("--shard", "1/2", "-o", "x", "--sidecar", ".txt"), "parts only"),
         (("--part-size", "0", "-o", "x"), "--part-size"),
         (("--shard", "1/2", "-o", "x", "--explain", "x.html"), "--explain is for one image"),
-        (("--shard", "1/2", "-o", "sftp://host/x/"), "hint: pip install paramiko"),
     ],
 )
 def test_what_shares_cannot_do(

@@ -63,7 +63,7 @@ def test_a_folder_in_a_store_is_written_in_parts(s3_server: S3Server, run: Run) 
     assert run(*command)[0] == 0
     # Nothing is written, and no image read.
     assert s3_server.requests["PUT"] == before["PUT"]
-    assert s3_server.requests["GET"] - before["GET"] < 12
+    assert s3_server.requests["GET"] - before["GET"] < 17
 
 
 def test_a_store_that_fails_leaves_no_manifest(s3_server: S3Server, run: Run) -> None:
