@@ -35,7 +35,6 @@ _Link = tuple["_Link | None", int, Match]
 # matches.
 _State = tuple[int, int, int, int, "_Link | None"]
 
-
 _rank = itemgetter(0)
 
 
@@ -179,13 +178,13 @@ def _chosen(
 
 
 def _converged(states: list[_State], chunk: int, place: int, end: int) -> list[_State]:
-    """Return states, none inside a match, after a word that is not contested, and more such words.
+    """Return states, none inside a match, after the words between two contested ones.
 
     Args:
         states: The states.
         chunk: What a chunk adds to a rank.
-        place: Where the first word's fixed match begins in the caption; -1 without one.
-        end: Where the fixed match of the last word ends there; -1 without one.
+        place: Where the fixed match of the first of these words begins in the caption, or -1.
+        end: Where the fixed match of the last of them ends there, or -1.
     """
     found: list[_State] = [
         (rank if last == -1 or last == place else rank + chunk, used, end, 0, link)
