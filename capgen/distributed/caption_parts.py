@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -166,8 +167,8 @@ class PartWriter:
         return self._write
 
     def _remove(self) -> None:
-        self._file.unlink(missing_ok=True)
-        self._file.parent.rmdir()
+        # Once more if Ctrl-C came in between, when nothing is left.
+        shutil.rmtree(self._file.parent, ignore_errors=True)
         self._write = None
 
 
