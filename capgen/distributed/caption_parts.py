@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -166,9 +167,8 @@ class PartWriter:
         return self._write
 
     def _remove(self) -> None:
-        self._file.unlink(missing_ok=True)
-        with suppress(FileNotFoundError):  # Ctrl-C came after it was removed, before the next line
-            self._file.parent.rmdir()
+        # Once more if Ctrl-C came in between, when nothing is left.
+        shutil.rmtree(self._file.parent, ignore_errors=True)
         self._write = None
 
 

@@ -147,7 +147,7 @@ class PartsFolder:
                 )
 
     def open(self, *, fresh: bool = False) -> None:
-        """Look up what is there, after `check`, and while no other run on this machine writes the share.
+        """Look up what is there; after `check`, while no other run here writes the share.
 
         Args:
             fresh: Make all parts again.

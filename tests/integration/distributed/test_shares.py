@@ -21,7 +21,7 @@ from capgen.config import (
     InputOptions,
     TagOptions,
 )
-from capgen.distributed.caption_parts import PartsRun
+from capgen.distributed.caption_parts import PartsRun, PartWriter
 from capgen.distributed.caption_share import (
     PartReused,
     ShareFinished,
@@ -445,3 +445,18 @@ def test_a_manifest_that_is_somebody_elses(
     with pytest.raises(ProtectedFileError):
         share(captioner, photos, tmp_path)
     assert (tmp_path / MANIFEST).read_text() == "mine"
+
+
+def test_an_interrupt_while_a_part_is_put_away_is_only_that(
+    captioner: Captioner, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed = PartWriter._remove
+
+    def interrupted(writer: PartWriter) -> None:
+        monkeypatch.setattr(PartWriter, "_remove", removed)
+        shutil.rmtree(writer._file.parent)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(PartWriter, "_remove", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        share(captioner, photos, tmp_path / "parts")
