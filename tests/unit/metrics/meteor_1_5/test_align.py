@@ -88,8 +88,9 @@ def test_the_shortcuts_change_nothing(seed: int) -> None:
 def random_options(chance: random.Random) -> tuple[list[list[Match]], int]:
     """Return matches of random sentences of few words, and of random phrases."""
     kinds = "abcdefgh"[: chance.randint(2, 8)]
-    caption = chance.choices(kinds, k=chance.randint(1, 12))
-    options = equal_words(caption, chance.choices(kinds, k=chance.randint(1, 12)))
+    longest = chance.choice([8, 12, 20])
+    caption = chance.choices(kinds, k=chance.randint(1, longest))
+    options = equal_words(caption, chance.choices(kinds, k=chance.randint(1, longest)))
     for matcher in (STEM, SYNONYM):
         for start in chance.sample(range(len(options)), k=chance.randint(0, 1)):
             options[start].append(Match(1, chance.randrange(len(caption)), 1, matcher))

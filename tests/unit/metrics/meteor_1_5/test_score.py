@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from pathlib import Path
 
@@ -85,6 +86,23 @@ def test_bars_and_line_ends() -> None:
     assert counts("x ||| y", "x y") == counts("x y", "x y")
     assert counts("x", "q ||| x") == counts("x", "q", "x")
     assert counts("x\ny", "x\r\ny") == counts("x y", "x y")
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_garbage_collector_is_as_before(monkeypatch: pytest.MonkeyPatch, enabled: bool) -> None:
+    def align(options: object, size: int) -> None:
+        assert not gc.isenabled()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(score, "align", align)
+    before = gc.isenabled()
+    (gc.enable if enabled else gc.disable)()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            counts("x", "x")
+        assert gc.isenabled() == enabled
+    finally:
+        (gc.enable if before else gc.disable)()
 
 
 def test_half_a_character() -> None:
