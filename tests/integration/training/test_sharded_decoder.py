@@ -22,7 +22,8 @@ from tests.integration.training.test_processes import (
 )
 from tests.minis import write_flickr8k
 from tests.rank_processes import run_ranks
-from tests.training_runs import clip_config, eight_images, of_kind
+from tests.tiny_models import save_tiny_clip, save_tiny_gpt2
+from tests.training_runs import SENTENCES, clip_config, eight_images, of_kind
 
 # Steps of 3, 3 and 2 images, one a pass: not every process has as many passes in each step. Most
 # gradients are longer than the norm.
@@ -34,12 +35,15 @@ def data(tmp_path):
     return write_flickr8k(tmp_path / "data", eight_images(val=3))
 
 
-@pytest.fixture
-def whole(tmp_path, data, parts):
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
     """A run in one process, undisturbed."""
-    config = clip_config(tmp_path, data, output_dir=tmp_path / "whole", **UNEVEN)
-    list(train(config))
-    return config.output_dir
+    folder = tmp_path_factory.mktemp("whole")
+    save_tiny_clip(folder / "clip")
+    save_tiny_gpt2(folder / "gpt2", SENTENCES)
+    data = write_flickr8k(folder / "data", eight_images(val=3))
+    list(train(clip_config(folder, data, **UNEVEN)))
+    return folder / "run"
 
 
 def weights(run, name="last"):
@@ -47,7 +51,7 @@ def weights(run, name="last"):
 
 
 @pytest.mark.slow
-def test_two_processes_equal_one_with_half_of_the_blocks_each(tmp_path, data, whole):
+def test_two_processes_equal_one_with_half_of_the_blocks_each(tmp_path, data, parts, whole):
     text = tmp_path / "more.txt"
     text.write_text("a dog sits under a tree\nthe girl jumps into the lake\n" * 4, encoding="utf-8")
     clip = clip_config(tmp_path, data, shard_decoder=True, **UNEVEN)
@@ -83,7 +87,7 @@ def test_two_processes_equal_one_with_half_of_the_blocks_each(tmp_path, data, wh
 
 
 @pytest.mark.slow
-def test_a_run_goes_on_with_the_decoder_whole_and_spread(tmp_path, data, whole):
+def test_a_run_goes_on_with_the_decoder_whole_and_spread(tmp_path, data, parts, whole):
     """Spread over two processes to step 2, whole in one to step 5, spread over three to the end."""
     config = clip_config(tmp_path, data, shard_decoder=True, **UNEVEN)
     file = write_run(tmp_path / "changing.toml", config)
@@ -106,7 +110,7 @@ def test_a_run_goes_on_with_the_decoder_whole_and_spread(tmp_path, data, whole):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", ["kill:1:5", "validate:1:6"])
-def test_a_run_goes_on_after_a_process_has_ended(tmp_path, data, whole, fault):
+def test_a_run_goes_on_after_a_process_has_ended(tmp_path, data, parts, whole, fault):
     """From the last state, which has the parts of all; there is one before each validation."""
     file = write_run(
         tmp_path / "ended.toml",
