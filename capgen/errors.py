@@ -151,14 +151,15 @@ class MissingDependencyError(CapgenError):
 
     Args:
         package: The package that is missing.
-        extra: The extra of capgen that installs it.
+        extra: The extra of capgen that installs it, if any.
         purpose: What needs it, as in "exporting to ONNX".
     """
 
-    def __init__(self, package: str, *, extra: str, purpose: str) -> None:
+    def __init__(self, package: str, *, extra: str | None, purpose: str) -> None:
+        needed = package if extra is None else f"'capgen[{extra}]'"
         super().__init__(
             f"{purpose} needs the package {package}, which is not installed",
-            hint=f"pip install 'capgen[{extra}]'",
+            hint=f"pip install {needed}",
         )
 
 

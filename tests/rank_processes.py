@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import gc
 import importlib
 import json
 import os
@@ -20,11 +21,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from capgen.metrics.meteor import MeteorScorer
+
 ROOT = Path(__file__).parent.parent
 _NEEDED = (
     *("accelerate", "torch.distributed", "capgen.training.processes.group"),
     *("capgen.training.run.train_stages", "capgen.metrics.score", "capgen.cli.train.progress"),
-    "tests.integration.training.rank_program",
+    *("transformers.models.bert.modeling_bert", "transformers.models.vit.modeling_vit"),
+    *("transformers.models.clip.modeling_clip", "transformers.models.gpt2.modeling_gpt2"),
+    *("PIL.JpegImagePlugin", "torch.utils.data", "tests.integration.training.rank_program"),
 )
 
 
@@ -111,6 +116,8 @@ def _server() -> Any:
 def _serve() -> None:
     for name in _NEEDED:
         importlib.import_module(name)
+    MeteorScorer()  # reads WordNet, for all
+    gc.freeze()
     for line in sys.stdin:
         request = json.loads(line)
         started = [_fork(rank, request["files"]) for rank in request["ranks"]]

@@ -270,6 +270,11 @@ def listed(items: Sequence[str]) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
+def counted(count: int, what: str) -> str:
+    """Return a number of things, as in `1 part` or `2,000 parts`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def confirm_deletion(place: Path | str) -> None:
     """Ask whether to delete a folder, or what text names; abort unless the answer is yes."""
     if not is_terminal(sys.stdin):

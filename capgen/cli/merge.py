@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
-from capgen.cli.console import Console, listed
+from capgen.addresses import is_stored
+from capgen.cli.console import Console, counted, listed
 from capgen.cli.help import examples
 from capgen.cli.options import OUTPUT_PANEL, option, with_options
 from capgen.cli.user_defaults import unused_notes
 from capgen.config import CsvOptions, TagOptions
-from capgen.errors import UsageError
-from capgen.output.files import targets_of
+from capgen.errors import ProtectedFileError, UsageError
+from capgen.output.files import Target, targets_of
 from capgen.output.stored import LocalCopies, check_stored, publish
 from capgen.overwriting import TEXT_OR_DATA, InputFiles, Output, check_outputs
 from capgen.paths import check_place
+from capgen.storage.drivers import same_object
 
 if TYPE_CHECKING:
     from capgen.distributed.merge import CheckedParts
@@ -83,20 +87,47 @@ def merge_command(
     check_stored(targets)
     check_outputs([Output("-o", target.path, TEXT_OR_DATA) for target in targets], InputFiles())
 
-    from capgen.distributed.merge import check_parts, check_positions
+    from capgen.distributed.merge import (
+        check_content,
+        check_parts,
+        check_positions,
+        check_unchanged,
+    )
     from capgen.distributed.write_merged import write_merged
 
     checked = check_parts(parts)
     check_positions(checked)
+    _check_outside(parts, targets)
+    if not targets:
+        check_content(checked)
     with LocalCopies(targets, fetch=False) as copies:
         for target in targets:
             write_merged(checked, target.path, target.format, merged, merged)
             publish(target)
         copies.close(complete=targets)
+    check_unchanged(checked)
     checked.written.commit(checked.all_parts, checked.shares)
     if not checked.same_order:
         console.note("the machines had the images in different orders; they are in that of names")
     console.note(_summary(checked, [target.name for target in targets]))
+
+
+def _check_outside(parts: str, targets: Sequence[Target]) -> None:
+    """Check that no output is in the folder: who reads that would find all records twice."""
+    for target in targets:
+        if target.address is not None and is_stored(parts):
+            inside = same_object(target.address).startswith(f"{same_object(parts).rstrip('/')}/")
+        else:
+            inside = target.address is None and not is_stored(parts) and _is_below(target, parts)
+        if inside:
+            raise ProtectedFileError(
+                f"-o {target.name} is in the folder of the parts",
+                hint="Write it beside the folder.",
+            )
+
+
+def _is_below(target: Target, parts: str) -> bool:
+    return target.path.resolve().is_relative_to(Path(parts).resolve())
 
 
 def _summary(checked: CheckedParts, files: list[str]) -> str:
@@ -104,7 +135,7 @@ def _summary(checked: CheckedParts, files: list[str]) -> str:
     for part in checked.all_parts:
         failures.update(part.failures)
     parts, shares = len(checked.all_parts), len(checked.shares)
-    text = f"{checked.records:,} records in {parts:,} parts"
+    text = f"{counted(checked.records, 'record')} in {counted(parts, 'part')}"
     if shares > 1:
         text += f" of {shares:,} shares"
     if failures:

@@ -63,5 +63,8 @@ class EngineOptions:
         least = int(found[1]) if found else 0
         most = int(found[2] or found[1]) if found else 0
         if not 1 <= least <= most:
-            raise UsageError(f"--actors is '{self.actors}'; it must be a number or a range: 2:16")
+            raise UsageError(
+                f"--actors is '{self.actors}'; it must be a number, or the fewest and the most, "
+                "as in 2:16"
+            )
         return least, most

@@ -83,6 +83,7 @@ class TrainConfig(
                 "--objective text learns from captions without images: set --text-data"
             )
         self._check_concepts()
+        self._check_shards()
         if self.encoder_average and self.init is None:
             raise UsageError(
                 "--encoder-average is for a trained captioner: set --init",
@@ -112,6 +113,24 @@ class TrainConfig(
                 "--keep-classes is for an encoder that is trained; --train-encoder none keeps them "
                 "anyway"
             )
+
+    def _check_shards(self) -> None:
+        """Check that nothing needs the whole decoder while it learns, or a copy of it."""
+        if not self.shard_decoder:
+            return
+        refused = {
+            f"--objective {self.objective}": self.objective == "scst",
+            "--lora-rank": self.lora_rank > 0,
+            "--class-nouns": self.class_nouns,
+            "--precision fp16": self.precision == "fp16",
+        }
+        for what, given in refused.items():
+            if given:
+                raise UsageError(
+                    f"--shard-decoder cannot be used with {what}",
+                    hint="In a file with stages, put shard_decoder = false into the stage that "
+                    "has it.",
+                )
 
     @property
     def sees_images(self) -> bool:

@@ -19,6 +19,7 @@ class MachineKeywords(TypedDict, total=False):
     wandb_checkpoints: str
     tensorboard: bool
     device: str
+    shard_decoder: bool
     workers: int | None
     save_every: int
     keep_states: int

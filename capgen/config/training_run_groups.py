@@ -112,6 +112,11 @@ class Machine:
     gradient_checkpointing: bool = setting(
         False, "Recompute activations instead of keeping them: less memory, but slower."
     )
+    shard_decoder: bool = setting(
+        False,
+        "Spread the decoder's blocks over the processes of the run: less memory in each, but "
+        "slower.",
+    )
     workers: int | None = setting(
         None, "Threads that decode images; by default one per core.", low=1, high=256
     )

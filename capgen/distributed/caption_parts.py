@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -167,7 +167,8 @@ class PartWriter:
 
     def _remove(self) -> None:
         self._file.unlink(missing_ok=True)
-        self._file.parent.rmdir()
+        with suppress(FileNotFoundError):  # Ctrl-C came after it was removed, before the next line
+            self._file.parent.rmdir()
         self._write = None
 
 

@@ -18,7 +18,8 @@ from capgen.captioning.batch.pipeline import BatchFinished, ImageDone
 from capgen.captioning.captioner import Captioner
 from capgen.config import DecodeOptions, TagOptions
 from capgen.distributed.caption_parts import PartsRun, caption_parts
-from capgen.distributed.parts_folder import PartDone, PartsFolder, ShareDone, WrittenParts
+from capgen.distributed.merge import check_parts
+from capgen.distributed.parts_folder import PartDone, PartsFolder, ShareDone
 from capgen.distributed.plan import DEFAULT_PART_SIZE, Part, Plan, Unit
 from capgen.distributed.share import Share
 from capgen.paths import unfinished_dir
@@ -101,13 +102,15 @@ def caption_share(
             writing the same share.
     """
     work = record_work(captioner, job.run.batch.decoding, job.run.tags, job.format)
-    folder = open_parts(work, job)
+    folder = PartsFolder(job.place, job.format, job.share, work)
+    folder.check()
     plan = Plan(units, job.share, job.part_size)
     journal = open_journal(captioner, job.run.batch.decoding, journal_path(job), job.resume)
     reused: deque[PartReused] = deque()
     number = 0
     complete = False
     try:
+        folder.open(fresh=not job.resume)  # not before the journal, which locks the share
         parts = _missing(plan, folder, journal, job, reused)
         run = replace(job.run, batch=replace(job.run.batch, journal=journal))
         stopped = False
@@ -131,6 +134,7 @@ def caption_share(
 def open_parts(work: bytes, job: ShareJob) -> PartsFolder:
     """Open the folder of a job for the parts of one model and settings; see `record_work`."""
     folder = PartsFolder(job.place, job.format, job.share, work)
+    folder.check()
     folder.open(fresh=not job.resume)
     return folder
 
@@ -150,12 +154,16 @@ def record_work(
 
 
 def finish_share(folder: PartsFolder, plan: Plan, *, reused: int) -> ShareFinished:
-    """Say that a share is complete, and the whole output if there is no other share."""
+    """Say that a share is complete, and the whole output if there is no other share.
+
+    Raises:
+        DataError: There is none, but not all parts are there: another machine removed some.
+    """
     done = folder.commit_share(plan)
     complete = folder.share.count == 1
     if complete:
-        written = WrittenParts(folder.place)
-        written.commit(written.parts().get("", []), [done])
+        checked = check_parts(folder.place)
+        checked.written.commit(checked.all_parts, checked.shares)
     return ShareFinished(done=done, reused=reused, complete=complete)
 
 

@@ -8,6 +8,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from io import BytesIO
@@ -20,6 +21,7 @@ from capgen.errors import DataError
 
 # A record: a line of JSON Lines with its end, or a row of a table.
 Line = bytes
+_READERS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +108,8 @@ def _check_lists(written: WrittenParts, shares: Sequence[ShareDone]) -> None:
             raise DataError(
                 f"{written.folder.address}: shares {first.share} and {share.share} are of "
                 f"different lists, with {first.listed:,} and {share.listed:,} images",
-                hint="Run those of the old list again.",
+                hint="All need the same inputs, written the same way. Run those of the other list "
+                "again.",
             )
         if share.work != first.work:
             raise DataError(
@@ -183,6 +186,30 @@ def _lost(written: WrittenParts, file: str, what: str = "is missing") -> DataErr
         f"{written.folder.address}/{file} {what} since it was written",
         hint="Run its share again with --no-resume.",
     )
+
+
+def check_content(checked: CheckedParts) -> None:
+    """Check that the parts' files are what was written; `merged_lines` does so as it goes.
+
+    Raises:
+        DataError: One is not.
+    """
+    with ThreadPoolExecutor(_READERS, "capgen-parts") as pool:
+        for _ in pool.map(lambda part: len(part_bytes(checked.written, part)), checked.all_parts):
+            pass
+
+
+def check_unchanged(checked: CheckedParts) -> None:
+    """Check that no share was made again meanwhile.
+
+    Raises:
+        DataError: One was, or is being made.
+    """
+    now = check_parts(checked.written.place)
+    if now.parts != checked.parts or now.shares != checked.shares:
+        raise DataError(
+            f"{checked.written.folder.address} was written to meanwhile", hint="Merge it again."
+        )
 
 
 def check_positions(checked: CheckedParts) -> None:

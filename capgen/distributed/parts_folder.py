@@ -19,9 +19,9 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from capgen.distributed.plan import Part, Plan
 from capgen.distributed.share import Share
@@ -36,6 +36,7 @@ _VERSION = 1
 _PART_FILE = re.compile(r"part-(?:(\d+-of-\d+)-)?(\d{5,})\.(jsonl|parquet)")
 _VOUCHER = re.compile(r"(?:(\d+-of-\d+)-)?(\d{5,})-([0-9a-f]{16})(-again|-failed)?\.json")
 _READERS = 16
+_Done = TypeVar("_Done", "PartDone", "ShareDone")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +110,9 @@ class PartsFolder:
         self._shares = open_folder(_under(place, _SHARES))
         # Number of a part → names of what vouches for it.
         self._known: dict[int, set[str]] = {}
-        self._files: set[str] = set()
+        # Files of this share that were there before this run, by the number of the part.
+        self._files: dict[int, str] = {}
+        self._fresh = False
         self._complete = True  # as far as is known
 
     @property
@@ -117,40 +120,23 @@ class PartsFolder:
         """Hash of the model, the settings and the form of the records."""
         return self._work.hex()
 
-    def open(self, *, fresh: bool = False) -> None:
-        """Look up what is there.
-
-        Args:
-            fresh: Make all parts again.
+    def check(self) -> None:
+        """Check that the folder is for these parts; begin it if it is new.
 
         Raises:
             ProtectedFileError: It holds part files that capgen did not write here.
             UsageError: It holds parts of another format or of other shares.
         """
-        names = self._folder.names()
         plan = {"format": self.format, "shares": self.share.count}
-        if _PLAN in names:
-            self._check_plan(plan)
-        else:
-            foreign = sorted(name for name in names if _PART_FILE.fullmatch(name))
+        if self._folder.read(_PLAN) is None:
+            foreign = sorted(filter(is_of_parts, self._folder.names()))
             if foreign:
                 raise ProtectedFileError(
                     f"{self._folder.address} holds {foreign[0]}, which capgen did not write there",
                     hint="Choose another folder.",
                 )
             self._folder.write(_PLAN, _json(plan))
-        self._known = {}
-        self._files = set() if fresh else names
-        for name in self._vouchers.names():
-            found = _VOUCHER.fullmatch(name)
-            if found is None or (found[1] or "") != self.share.label:
-                continue
-            if fresh:
-                self._vouchers.remove(name)
-            else:
-                self._known.setdefault(int(found[2]), set()).add(name)
-
-    def _check_plan(self, plan: Mapping[str, Any]) -> None:
+            return
         there = _read(self._folder, _PLAN)
         for key, what in (("format", "format"), ("shares", "number of shares")):
             if there.get(key) != plan[key]:
@@ -160,13 +146,40 @@ class PartsFolder:
                     hint="Choose another folder, or remove this one.",
                 )
 
+    def open(self, *, fresh: bool = False) -> None:
+        """Look up what is there, after `check`, and while no other run on this machine writes the share.
+
+        Args:
+            fresh: Make all parts again.
+        """
+        names = self._folder.names()
+        self._known = {}
+        self._fresh = fresh
+        self._files = {
+            int(found[2]): name
+            for name in names
+            if (found := _PART_FILE.fullmatch(name)) and (found[1] or "") == self.share.label
+        }
+        for name in self._vouchers.names():
+            found = _VOUCHER.fullmatch(name)
+            if found is None or (found[1] or "") != self.share.label:
+                continue
+            if fresh:
+                self._vouchers.remove(name)
+            else:
+                self._known.setdefault(int(found[2]), set()).add(name)
+
     def is_done(self, part: Part, *, retry_failed: bool = False) -> bool:
         """Whether a part is complete, and none of its failures is to be tried again.
 
-        Failures that may pass always are, others if `retry_failed`.
+        Failures that may pass always are, others if `retry_failed`. A part with two vouchers is
+        not: two machines made it at the same time, in different ways.
         """
+        known = self._known.get(part.number, ())
+        if len(known) != 1 or part.number not in self._files:
+            return False
         ends = ("",) if retry_failed else ("", "-failed")
-        return any(self._voucher(part, end) in self._known.get(part.number, ()) for end in ends)
+        return any(self._voucher(part, end) in known for end in ends)
 
     def file_of(self, part: Part) -> str:
         """Return the name of a part's file."""
@@ -175,8 +188,8 @@ class PartsFolder:
 
     def earlier(self, part: Part) -> bytes | None:
         """Return what the part of that number held before this run, be it of other images."""
-        file = self.file_of(part)
-        return self._folder.read(file) if file in self._files else None
+        there = part.number in self._files and not self._fresh
+        return self._folder.read(self.file_of(part)) if there else None
 
     def commit(self, part: Part, file: Path, done: PartDone) -> PartDone:
         """Put a part's file into the folder, and then its voucher.
@@ -218,11 +231,14 @@ class PartsFolder:
 
     def commit_share(self, plan: Plan) -> ShareDone:
         """Say that all parts of the share are there; remove those of an earlier, longer list."""
-        for number in [number for number in self._known if number >= plan.parts]:
-            for name in self._known.pop(number):
+        for number in sorted(self._known.keys() | self._files.keys()):
+            if number >= plan.parts:
                 self._reopen()
-                self._folder.remove(_read(self._vouchers, name)["file"])
-                self._vouchers.remove(name)
+                # Its file first: while there is a voucher, the next run tries again.
+                if number in self._files:
+                    self._folder.remove(self._files.pop(number))
+                for name in self._known.pop(number, ()):
+                    self._vouchers.remove(name)
         done = ShareDone(
             share=str(self.share),
             parts=plan.parts,
@@ -258,6 +274,8 @@ class WrittenParts:
         place: The folder's path or address.
 
     Attributes:
+        place: As given.
+        folder: The folder.
         format: `jsonl` or `parquet`.
         shares: The number of shares.
 
@@ -266,6 +284,7 @@ class WrittenParts:
     """
 
     def __init__(self, place: str) -> None:
+        self.place = place
         self.folder = open_folder(place)
         self._vouchers = open_folder(_under(place, _PARTS))
         self._share_files = open_folder(_under(place, _SHARES))
@@ -275,6 +294,8 @@ class WrittenParts:
                 hint="It must be a folder that `capgen caption --shard` or a store's -o wrote.",
             )
         plan = _read(self.folder, _PLAN)
+        if not {"format", "shares"} <= plan.keys():
+            raise _damaged(self.folder, _PLAN)
         self.format = str(plan["format"])
         self.shares = int(plan["shares"])
 
@@ -283,7 +304,7 @@ class WrittenParts:
         file = f"{Share(number, self.shares).label or 'all'}.json"
         if self._share_files.read(file) is None:
             return None
-        return ShareDone(**_fields(_read(self._share_files, file), ShareDone))
+        return _read_as(ShareDone, self._share_files, file)
 
     def parts(self) -> dict[str, list[PartDone]]:
         """Return the parts of each share, by its label, in their order."""
@@ -299,7 +320,7 @@ class WrittenParts:
         return found
 
     def _read_voucher(self, name: str) -> PartDone:
-        return PartDone(**_fields(_read(self._vouchers, name), PartDone))
+        return _read_as(PartDone, self._vouchers, name)
 
     def commit(self, parts: Sequence[PartDone], shares: Sequence[ShareDone]) -> None:
         """Write the manifest: the output is complete."""
@@ -324,6 +345,11 @@ class WrittenParts:
         data = _json(content)
         if self.folder.read(MANIFEST) != data:
             self.folder.write(MANIFEST, data)
+
+
+def is_of_parts(name: str) -> bool:
+    """Whether a file in a folder of parts has a name that only capgen gives."""
+    return name in (MANIFEST, _PLAN) or _PART_FILE.fullmatch(name) is not None
 
 
 def _number(file: str) -> int:
@@ -352,13 +378,20 @@ def _read(folder: Folder, name: str) -> dict[str, Any]:
     except ValueError:
         content = None
     if not isinstance(content, dict) or content.get("kind") != _KIND:
-        raise DataError(f"{folder.address}/{name} is damaged", hint="Remove it, and run again.")
+        raise _damaged(folder, name)
     return content
 
 
-def _fields(content: Mapping[str, Any], kind: type) -> dict[str, Any]:
-    names = kind.__dataclass_fields__  # type: ignore[attr-defined]
-    return {name: content[name] for name in names if name in content}
+def _damaged(folder: Folder, name: str) -> DataError:
+    return DataError(f"{folder.address}/{name} is damaged", hint="Remove it, and run again.")
+
+
+def _read_as(kind: type[_Done], folder: Folder, name: str) -> _Done:
+    content = _read(folder, name)
+    try:
+        return kind(**{f.name: content[f.name] for f in fields(kind) if f.name in content})
+    except TypeError as error:  # one is missing
+        raise _damaged(folder, name) from error
 
 
 def iterate_runs(part: PartDone) -> Iterator[tuple[int, int]]:

@@ -61,4 +61,8 @@ class Share:
 
 def name_digest(name: str) -> bytes:
     """Return the SHA-256 of an image's name, which decides on its share."""
-    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
+    try:
+        data = name.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half a character, as JSON can have it
+        data = name.encode("utf-8", "surrogatepass")
+    return hashlib.sha256(data).digest()

@@ -29,7 +29,7 @@ from capgen.metrics.bootstrap import Interval, confidence_intervals
 from capgen.metrics.cider import DocumentFrequencies
 from capgen.metrics.evidence import Evidence
 from capgen.metrics.language import known_captions
-from capgen.metrics.score import check_metrics, score_captions
+from capgen.metrics.score import check_metrics, first_use_note, score_captions
 from capgen.metrics.score_report import ScoreReport
 from capgen.metrics.tokenizers import PTB, choose
 from capgen.records import Caption, CaptionFailure
@@ -129,7 +129,7 @@ def evaluation_events(
         alternatives=alternatives, objects=objects, java=config.java, unavailable=unavailable
     )
     evidence = yield from gather_evidence(captions, eval_set, config, known, device=device)
-    yield ScoringStarted(images=len(captions))
+    yield ScoringStarted(images=len(captions), note=first_use_note(config.metric_names))
     scores, intervals = scored(captions, eval_set, config, document_frequencies, evidence)
     evaluation = Evaluation(
         system=system.describe(),

@@ -53,9 +53,15 @@ class FeaturesComputed:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoringStarted:
-    """Captioning is finished; `images` captions are about to be scored."""
+    """Captioning is finished; `images` captions are about to be scored.
+
+    Attributes:
+        images: How many.
+        note: Why scoring takes longer this time, if it does.
+    """
 
     images: int
+    note: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

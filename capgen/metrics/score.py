@@ -16,6 +16,8 @@ from capgen.metrics.corpus import Corpus, check_captions
 from capgen.metrics.definitions import DEFAULT_METRICS, METRICS, check_names, package_versions
 from capgen.metrics.evidence import Evidence, evidence_notes
 from capgen.metrics.language import language_statistics
+from capgen.metrics.meteor_1_5 import resources
+from capgen.metrics.meteor_1_5.paraphrases import are_unpacked
 from capgen.metrics.programs import nothing_computed, program_failures, sentence
 from capgen.metrics.readable import language_notes, unreadable
 from capgen.metrics.score_report import ScoreReport, Stamp, left_out_notes
@@ -143,6 +145,13 @@ def check_metrics(metrics: Collection[str], java: JavaLimits | None = None) -> d
     if len(failures) == len(set(metrics)):
         raise nothing_computed({}, failures)
     return {name: sentence(error) for name, error in failures.items()}
+
+
+def first_use_note(metrics: Collection[str]) -> str | None:
+    """Return what to tell a user who must wait because a metric is used for the first time."""
+    if "meteor_1_5" in metrics and not are_unpacked():
+        return f"First use of {resources.NAME}: unpacking its paraphrases, some 15 seconds"
+    return None
 
 
 def unique_captions(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

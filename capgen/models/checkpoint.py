@@ -9,13 +9,14 @@ import os
 import platform
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
+from torch import Tensor
 from transformers import VisionEncoderDecoderModel
 
 import capgen
@@ -71,18 +72,20 @@ def save_captioning(
     provenance: Provenance,
     *,
     dtype: torch.dtype | None = None,
+    tensors: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Write a model folder, replacing an older one only when the new one is complete.
 
     Versions and time of the provenance are filled in here; `dtype` is the type of the stored
-    weights, by default the model's own.
+    weights, by default the model's own. `tensors` are the model's `state_dict` if calling that
+    would change the model.
     """
     temporary = folder.with_name(f".{folder.name}.new")
     with storage_errors(folder), rust_errors():
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         try:
-            _write_parts(temporary, captioning, dtype)
+            _write_parts(temporary, captioning, dtype, tensors)
             files = ModelFolder(temporary, folder.name).file_digests()
             dataclasses.replace(stamped(provenance), files=files).write(temporary)
             swap_folder(temporary, folder)
@@ -90,11 +93,16 @@ def save_captioning(
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _write_parts(folder: Path, captioning: Captioning, dtype: torch.dtype | None) -> None:
+def _write_parts(
+    folder: Path,
+    captioning: Captioning,
+    dtype: torch.dtype | None,
+    tensors: Mapping[str, Tensor] | None,
+) -> None:
     model = captioning.model
     if dtype is not None and dtype != model.dtype:
         model = copy.deepcopy(model).to(dtype)
-    model.save_pretrained(folder)
+    model.save_pretrained(folder, state_dict=None if tensors is None else dict(tensors))
     for name in ("is_local", "local_files_only"):  # how it was loaded on this machine
         captioning.tokenizer.init_kwargs.pop(name, None)
     captioning.tokenizer.save_pretrained(folder)

@@ -24,6 +24,7 @@ DRIVERS = {
     "oci": "ocifs",
     "oss": "ossfs",
 }
+_IN_CLOUD = ("s3fs", "gcsfs", "adlfs")  # the extra
 # Schemes whose addresses name a machine, which learns who asks.
 _OF_HOSTS = ("sftp", "ssh", "smb", "hdfs")
 _SAME = {"s3a": "s3", "gcs": "gs", "abfs": "az", "abfss": "az", "ssh": "sftp", "local": "file"}
@@ -72,7 +73,8 @@ def open_store(address: str) -> tuple[Any, str]:
         return store, store._strip_protocol(address)
     except ImportError as error:
         package = DRIVERS[scheme]
-        raise MissingDependencyError(package, extra="cloud", purpose=f"{scheme}://") from error
+        extra = "cloud" if package in _IN_CLOUD else None
+        raise MissingDependencyError(package, extra=extra, purpose=f"{scheme}://") from error
     except (ValueError, OSError) as error:
         # Azure's account is not known, Hadoop is not installed, and the like.
         reason = " ".join(without_secrets(str(error), address).split())[:200]

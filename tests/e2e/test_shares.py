@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from capgen.cli.main import main
 from tests.minis import draw
 
 ROOT = Path(__file__).parents[2]
@@ -104,10 +105,14 @@ def test_shares_that_are_killed_and_repeated_are_one_run() -> None:
         (("--shard", "1/2", "-o", "x", "--format", "csv"), "parts are jsonl or parquet"),
         (("--shard", "1/2", "-o", "x", "--sidecar", ".txt"), "parts only"),
         (("--part-size", "0", "-o", "x"), "--part-size"),
+        (("--shard", "1/2", "-o", "x", "--explain", "x.html"), "--explain is for one image"),
     ],
 )
-def test_what_shares_cannot_do(arguments: tuple[str, ...], said: str) -> None:
-    code, err = capgen("caption", "photo.jpg", *arguments)
-    assert code == 2
-    assert said in " ".join(err.split())
+def test_what_shares_cannot_do(
+    arguments: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(("caption", "photo.jpg", *arguments))
+    captured = capsys.readouterr()
+    assert (code, captured.out) == (2, "")
+    assert said in " ".join(captured.err.split())
     assert not list(Path.cwd().iterdir())

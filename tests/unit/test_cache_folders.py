@@ -71,7 +71,7 @@ def test_what_is_written_is_in_the_table(tmp_path: Path, home: Path) -> None:
     blocks = [np.zeros((1, 2), np.float16)]
     list(
         CacheFile(split="train", sources=("digest",), rows=1).get(
-            lambda first: iter(blocks[first:])
+            lambda first, stop: iter(blocks[first:stop])
         )
     )
     written = {place.name for place in cache_dir().iterdir()}

@@ -111,7 +111,7 @@ def caption_command(
     if results.dry_run and not (results.write_metadata or model.served):
         raise UsageError("--dry-run needs --write-metadata or --endpoint")
     if writes_parts(results, run):
-        code = _caption_parts(console, model, decoding, results, named, limits, run)
+        code = _caption_parts(console, model, decoding, look, results, named, limits, run)
         if code:
             raise typer.Exit(code)
         return
@@ -171,6 +171,7 @@ def _caption_parts(
     console: Console,
     model: ModelOptions,
     decoding: DecodeOptions,
+    look: Look,
     results: Results,
     named: Named,
     limits: ImageLimits,
@@ -180,7 +181,9 @@ def _caption_parts(
     from capgen.cli.caption.loading import check_tags, load_captioner
     from capgen.cli.caption.parts import PartsJob, check_parts_job, run_on_ray, run_parts
 
-    job = PartsJob(decoding=decoding, results=results, named=named, limits=limits, run=run)
+    job = PartsJob(
+        decoding=decoding, look=look, results=results, named=named, limits=limits, run=run
+    )
     check_parts_job(job)
     check_tags(model, results)
     confirm_sending(model)

@@ -10,15 +10,16 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from capgen.addresses import without_credentials
 from capgen.captioning.batch.pipeline import BatchFinished, BatchRun, ImageDone
 from capgen.captioning.captioner import Captioner
 from capgen.captioning.runtimes.select import may_use_gpus
 from capgen.cli.caption.loading import load_captioner
 from capgen.cli.caption.many import exit_code
 from capgen.cli.caption.on_workers import show_workers
-from capgen.cli.caption.options import PARTS_FORMATS, Named, Results, Run
+from capgen.cli.caption.options import PARTS_FORMATS, Look, Named, Results, Run
 from capgen.cli.caption.progress import BatchScreen, summary
-from capgen.cli.console import Console
+from capgen.cli.console import Console, counted
 from capgen.config import (
     BatchOptions,
     DecodeOptions,
@@ -57,6 +58,7 @@ class PartsJob:
         named: The images.
         limits: The largest image to decode.
         run: Share, part size, resuming, failures.
+        look: How to look into one image's caption, which parts cannot show.
     """
 
     decoding: DecodeOptions
@@ -64,6 +66,7 @@ class PartsJob:
     named: Named
     limits: ImageLimits
     run: Run
+    look: Look
 
     @property
     def format(self) -> str:
@@ -93,7 +96,7 @@ def check_parts_job(job: PartsJob) -> None:
     check_driver(place)
     if suffix_format(Path(place)) is not None:
         raise UsageError(
-            f"-o {place}: {flag} writes a folder of parts",
+            f"-o {without_credentials(place)}: {flag} writes a folder of parts",
             hint=f"Name a folder, and then: capgen merge FOLDER -o {Path(place).name}",
         )
     if results.sidecar is not None or results.write_metadata or results.as_json:
@@ -101,6 +104,8 @@ def check_parts_job(job: PartsJob) -> None:
             f"{flag} writes parts only, no sidecars, metadata or printed JSON",
             hint="capgen apply writes the captions of merged records anywhere.",
         )
+    if job.look.asked:
+        raise UsageError(f"{job.look.flag} is for one image, not for {flag}")
     _ = job.share
 
 
@@ -213,9 +218,11 @@ def show_share(
                 show_workers(console, screen, event)
     assert finished is not None
     if share is not None and share.reused:
-        console.note(f"{share.reused:,} parts ({images:,} images) are there from an earlier run")
-    console.note(summary(finished, share_job.place))
+        there = f"{counted(share.reused, 'part')} ({counted(images, 'image')})"
+        console.note(f"{there} {'is' if share.reused == 1 else 'are'} there from an earlier run")
+    place = without_credentials(share_job.place)
+    console.note(summary(finished, place))
     if share is not None and not share.complete:
-        whole = f"capgen merge {share_job.place}"
+        whole = f"capgen merge {place}"
         console.note(f"share {share.done.share} is complete; when all are, check with: {whole}")
     return exit_code(finished, job.run.fail_on)

@@ -18,6 +18,7 @@ from capgen.evaluation.events import (
     ImageCaptioned,
     ImageFailed,
     MetricsLeftOut,
+    ScoringStarted,
 )
 from capgen.evaluation.result import Evaluation
 from capgen.images.decoders import printable
@@ -46,6 +47,8 @@ def follow(
                     console.note(note)
             if isinstance(event, ImageFailed):
                 console.error(event.failure.message, event.failure.hint)
+            if isinstance(event, ScoringStarted) and event.note:
+                console.note(event.note)
             if isinstance(event, EvaluationFinished):
                 evaluation = event.evaluation
     for note in (*evaluation.system.get("notes", ()), *evaluation.notes):

@@ -7,9 +7,10 @@ leave open was learnt by asking the program: the statistics and alignments that 
 
 resources    what the extra `coco` brings: the program's word lists and paraphrases
 normalize    tokens of a sentence
-words        stems, synonyms and function words
+words        the words of a corpus: stems, synonyms and function words
 paraphrases  the paraphrase table, kept in a compact cache
 matches      what may be aligned with what
+ranks        the order of partial alignments, in numbers
 align        the beam search for the best alignment
 statistics   counts of an alignment, and scores of counts
 score        captions against references

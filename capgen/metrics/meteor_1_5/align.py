@@ -16,176 +16,192 @@ The program differs from its papers in three ways, and so do these functions:
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
 from capgen.metrics.meteor_1_5.matches import Match
+from capgen.metrics.meteor_1_5.ranks import Choices, choices_of
 
 BEAM = 40
 
-# What a match of n words covers, by matcher.
-_WEIGHTS = (1.0, 0.6, 0.8, 0.6)
-# The order of states in one number: words covered (negative), chunks, distance.
-_COVERED, _CHUNK = 1 << 64, 1 << 32
+Options = Sequence[Sequence[Match]]
+# The matches of a partial alignment as a linked list: those before; first word in the reference;
+# match.
+_Link = tuple["_Link | None", int, Match]
+# A partial alignment: its rank; the used words of the caption, as bits; the end of its last match
+# in the caption, or -1 after a word without one; the end of its last match in the reference; its
+# matches.
+_State = tuple[int, int, int, int, "_Link | None"]
 
-
-class Alignment(NamedTuple):
-    """The aligned matches, in the order of the reference, and their number of chunks."""
-
-    matches: list[Match]
-    chunks: int
-
-
-# A partial alignment: its rank; the end of its last match in the caption, or -1 after a word
-# without one; the end of its last match in the reference; the words used of caption and
-# reference, as bits; its matches, as a linked list.
-_State = tuple[int, int, int, int, int, "tuple[object, Match] | None"]
 _rank = itemgetter(0)
 
 
-def align(options: list[list[Match]], caption_size: int) -> Alignment:
+class Alignment(NamedTuple):
+    """The aligned matches, each with its first word in the reference, and their chunks."""
+
+    matches: list[tuple[int, Match]]
+    chunks: int
+
+
+def align(options: Options, caption_size: int) -> Alignment:
     """Return the best alignment, given the matches that begin at each word of the reference."""
-    fixed = _fixed(options, caption_size)
-    if sum(map(len, options)) == len(fixed):
-        chosen = list(fixed.values())
-    else:
-        chosen = _search(options, fixed)
-    chunks, end = 0, (-1, -1)
-    for match in chosen:
-        chunks += end != (match.start, match.caption_start)
-        end = (match.start + match.size, match.caption_start + match.caption_size)
+    fixed, contested = _split(options, caption_size)
+    chosen = list(fixed.items())
+    if contested:
+        chosen += _search(options, fixed, contested)
+        chosen.sort()
+    chunks = end = caption_end = 0
+    for start, (size, place, length, _) in chosen:
+        if start != end or place != caption_end or not chunks:
+            chunks += 1
+        end, caption_end = start + size, place + length
     return Alignment(chosen, chunks)
 
 
-def _fixed(options: list[list[Match]], caption_size: int) -> dict[int, Match]:
-    """Return the matches, by first word, whose words are in no other match."""
+def _split(options: Options, caption_size: int) -> tuple[dict[int, Match], list[int]]:
+    """Return the matches, by first word, whose words are in no other; and the other words."""
     covered, other = [0] * len(options), [0] * caption_size
-    for matches in options:
-        for start, size, place, length, _ in matches:
-            if size == 1 == length:
-                covered[start] += 1
-                other[place] += 1
-                continue
-            for word in range(start, start + size):
-                covered[word] += 1
-            for word in range(place, place + length):
-                other[word] += 1
-    found = {}
-    for word, matches in enumerate(options):
-        if len(matches) == 1:
-            start, size, place, length, _ = matches[0]
-            if all(n == 1 for n in covered[start : start + size]) and all(
-                n == 1 for n in other[place : place + length]
-            ):
-                found[word] = matches[0]
+    starts = []
+    for start, matches in enumerate(options):
+        if matches:
+            starts.append(start)
+            for size, place, length, _ in matches:
+                if size == 1 == length:
+                    covered[start] += 1
+                    other[place] += 1
+                    continue
+                for word in range(start, start + size):
+                    covered[word] += 1
+                for word in range(place, place + length):
+                    other[word] += 1
+    fixed, contested = {}, []
+    for start in starts:
+        matches = options[start]
+        size, place, length, _ = matches[0]
+        if size == 1 == length:
+            alone = covered[start] == 1 == other[place]
+        else:
+            counts = covered[start : start + size] + other[place : place + length]
+            alone = max(counts) == 1
+        if alone:
+            fixed[start] = matches[0]
+        else:
+            contested.append(start)
+    return fixed, contested
+
+
+def _search(
+    options: Options, fixed: dict[int, Match], contested: list[int]
+) -> list[tuple[int, Match]]:
+    """Return the best of the matches that begin at contested words.
+
+    Between two contested words all states change alike, but for the first word after which no
+    state is inside a match of several words: there, open chunks end or go on. So only that far
+    are the words between looked at.
+    """
+    choices = choices_of(options, contested, BEAM)
+    joints = {start + match[0]: match[1] + match[2] for start, match in fixed.items()}
+    states: list[_State] = [(0, 0, joints.get(contested[0], -1), 0, None)]
+    for number, word in enumerate(contested, start=1):
+        keys = _branched(states, word, choices, number - 1)
+        keys.sort()
+        del keys[BEAM:]
+        del keys[bisect_left(keys, choices.bound(keys[0], number)) :]
+        states = _chosen(states, keys, word, choices, options[word])
+        following = contested[number] if number < len(contested) else len(options)
+        for between in range(word + 1, following):
+            match = fixed.get(between)
+            if match or not choices.has_runs or all(state[3] <= between for state in states):
+                place, end = match[1] if match else -1, joints.get(following, -1)
+                states = _converged(states, choices.chunk, place, end)
+                break
+            states = _ended(states, between, choices.chunk)
+    # The last chunks end only now; those that are behind by it stay behind where they are equal.
+    chunk = choices.chunk
+    best = min(states, key=lambda state: state[0] if state[2] == -1 else state[0] + chunk)
+    found, link = [], best[4]
+    while link is not None:
+        link, start, match = link
+        found.append((start, match))
     return found
 
 
-def _search(options: list[list[Match]], fixed: dict[int, Match]) -> list[Match]:
-    used = reference_used = 0
-    for start, size, place, length, _ in fixed.values():
-        used |= _bits(place, length)
-        reference_used |= _bits(start, size)
-    states: list[_State] = [(0, -1, 0, used, reference_used, None)]
-    hopes = _hopes(options, fixed)
-    for word, matches in enumerate(options):
-        if len(states) > 1:
-            states.sort(key=_rank)
-            del states[BEAM:]
-            # What cannot cover as much as the best does already is behind in every later order,
-            # too: leaving it out changes nothing.
-            lost = (states[0][0] // _COVERED + 1) * _COVERED + hopes[word]
-            while states[-1][0] >= lost:
-                del states[-1]
-        if word in fixed:
-            states = _extended(states, fixed[word])
-        elif matches:
-            states = _branched(states, word, matches)
+def _branched(states: list[_State], word: int, choices: Choices, number: int) -> list[int]:
+    """Return the keys of the states that follow: with each free match at a word, and without."""
+    step, skip, stay, chunk = choices.step, choices.skip, choices.stay, choices.chunk
+    matches = choices.matches[number]
+    keys: list[int] = []
+    add = keys.append
+    place_of_state = 0
+    for rank, used, last, after, _ in states:
+        key = rank + place_of_state
+        place_of_state += step
+        if word < after:
+            add(key + stay)
+        elif last == -1:
+            for cost, bits, distance, _ in matches:
+                if not used & bits:
+                    add(key + cost)
+                    key += distance
+            add(key + skip)
         else:
-            states = _skipped(states, word)
-    states.sort(key=_rank)
-    # The last chunks end only now; those that are behind by it stay behind where they are equal.
-    best = min(states[:BEAM], key=lambda state: state[0] + _CHUNK * (state[1] != -1))
-    chosen, link = [], best[5]
-    while link is not None:
-        chosen.append(link[1])
-        link = link[0]  # type: ignore[assignment]
-    return chosen[::-1]
+            for cost, bits, distance, place in matches:
+                if not used & bits:
+                    add(key + cost if last == place else key + cost + chunk)
+                    key += distance
+            add(key + skip + chunk)
+    return keys
 
 
-def _hopes(options: list[list[Match]], fixed: dict[int, Match]) -> list[int]:
-    """Return the most that matches that are not fixed can cover from each word on."""
-    hopes, hope = [], 0
-    for word in range(len(options) - 1, -1, -1):
-        if word not in fixed and options[word]:
-            hope += max(
-                _gain(size, length, matcher) for _, size, _, length, matcher in options[word]
-            )
-        hopes.append(hope)
-    return hopes[::-1]
+def _chosen(
+    states: list[_State], keys: list[int], word: int, choices: Choices, matches: Sequence[Match]
+) -> list[_State]:
+    """Return the states of keys."""
+    step, skip, mask = choices.step, choices.skip, choices.mask
+    found: list[_State] = []
+    for key in keys:
+        low = key & mask
+        parent, choice = divmod(low, step)
+        state = states[parent]
+        if choice < skip:
+            match = matches[choice]
+            size, place, length, _ = match
+            used = state[1] | ((1 << length) - 1) << place
+            found.append((key - low, used, place + length, word + size, (state[4], word, match)))
+        elif choice == skip:
+            found.append((key - low, state[1], -1, 0, state[4]))
+        else:
+            found.append((key - low, *state[1:]))
+    return found
 
 
-def _extended(states: list[_State], match: Match) -> list[_State]:
-    """Return states with a fixed match."""
-    start, size, place, length, matcher = match
-    gain, end, after = _gain(size, length, matcher), place + length, start + size
-    unbroken = (-1, place)
-    return [
-        (
-            rank - gain if last in unbroken else rank - gain + _CHUNK,
-            *(end, after, used, reference_used),
-            (link, match),
-        )
-        for rank, last, _, used, reference_used, link in states
+def _converged(states: list[_State], chunk: int, place: int, end: int) -> list[_State]:
+    """Return states, none inside a match, after the words between two contested ones.
+
+    Args:
+        states: The states.
+        chunk: What a chunk adds to a rank.
+        place: Where the fixed match of the first of these words begins in the caption, or -1.
+        end: Where the fixed match of the last of them ends there, or -1.
+    """
+    found: list[_State] = [
+        (rank if last == -1 or last == place else rank + chunk, used, end, 0, link)
+        for rank, used, last, _, link in states
     ]
+    if len(found) > 1:
+        found.sort(key=_rank)
+    return found
 
 
-def _skipped(states: list[_State], word: int) -> list[_State]:
-    """Return states after a word of the reference that nothing matches."""
-    return [
+def _ended(states: list[_State], word: int, chunk: int) -> list[_State]:
+    """Return states after a word without a match: chunks end, but for those inside a match."""
+    found: list[_State] = [
         state
-        if state[1] == -1 or word < state[2]
-        else (state[0] + _CHUNK, -1, *state[2:])  # its chunk ends here
+        if state[2] == -1 or word < state[3]
+        else (state[0] + chunk, state[1], -1, 0, state[4])
         for state in states
     ]
-
-
-def _branched(states: list[_State], word: int, matches: list[Match]) -> list[_State]:
-    """Return, for each state, those with each free match at a word, and the one without any."""
-    options = [
-        (
-            match,
-            match.caption_start,
-            match.caption_start + match.caption_size,
-            word + match.size,
-            _bits(match.caption_start, match.caption_size),
-            _bits(word, match.size),
-            abs(word - match.caption_start),
-            _gain(match.size, match.caption_size, match.matcher),
-        )
-        for match in matches
-    ]
-    found: list[_State] = []
-    add = found.append
-    for state in states:
-        rank, last, after, used, reference_used, link = state
-        if word < after:
-            add(state)
-            continue
-        for match, place, end, follows, bits, reference_bits, distance, gain in options:
-            if used & bits or reference_used & reference_bits:
-                continue
-            lower = rank - gain if last == -1 or last == place else rank - gain + _CHUNK
-            add((lower, end, follows, used | bits, reference_used | reference_bits, (link, match)))
-            rank += distance
-        add((rank if last == -1 else rank + _CHUNK, -1, 0, used, reference_used, link))
+    found.sort(key=_rank)
     return found
-
-
-def _gain(size: int, length: int, matcher: int) -> int:
-    weight = _WEIGHTS[matcher]
-    return _COVERED * (int(weight * size) + int(weight * length))
-
-
-def _bits(start: int, size: int) -> int:
-    return ((1 << size) - 1) << start

@@ -2,54 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 
-from capgen.metrics.meteor_1_5.paraphrases import Paraphrases, phrase_hashes, word_hashes
-from capgen.metrics.meteor_1_5.words import PARAPHRASE, KnownWords, Vocabulary
+from capgen.metrics.corpus import Integers
+from capgen.metrics.meteor_1_5.paraphrases import Paraphrases, phrase_hashes
+from capgen.metrics.meteor_1_5.words import PARAPHRASE, Vocabulary
 
 
 class Match(NamedTuple):
     """A run of words of the reference that may be aligned with a run of the caption's.
 
+    Where it begins in the reference is told by the list that it is in.
+
     Attributes:
-        start: First word in the reference.
-        size: Number of words there.
+        size: Number of words in the reference.
         caption_start: First word in the caption.
         caption_size: Number of words there.
         matcher: One of `EXACT`, … in `capgen.metrics.meteor_1_5.words`.
     """
 
-    start: int
     size: int
     caption_start: int
     caption_size: int
     matcher: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Sentence:
     """A sentence, looked up.
 
     Attributes:
         words: The number of each word.
-        places: Word → where it stands.
         functions: Number of function words.
-        phrases: Phrase of the table → where it stands: pairs of first word and size.
-        sources: Phrases with paraphrases among the sentences: first word, size, paraphrases.
-        targets: All those paraphrases.
+        places: Word → where it stands.
+        phrases: Its phrases of the table that are paraphrases of phrases of some sentence, or
+            have some there.
+        spans: These phrases, after first word and size; by first word, then size.
+        targets: Their paraphrases among the sentences.
+        sources: Phrases with such paraphrases: first word, size, paraphrases. None until asked
+            for, as what follows.
+        near: Words that may be aligned with one of these.
+        options: Word → its matches with words of this sentence.
     """
 
     words: list[int]
-    places: dict[int, list[int]]
     functions: int
-    phrases: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
-    sources: list[tuple[int, int, list[int]]] = field(default_factory=list)
-    targets: set[int] = field(default_factory=set)
+    places: dict[int, list[int]]
+    phrases: Set[int] = frozenset()
+    spans: Sequence[tuple[int, int, int]] = ()
+    targets: Set[int] = frozenset()
+    sources: list[tuple[int, int, list[int]]] | None = None
+    near: set[int] | None = None
+    options: dict[int, list[Match]] = field(default_factory=dict)
 
 
 class Sentences:
@@ -57,88 +65,125 @@ class Sentences:
 
     Args:
         tokens: The tokens of each sentence.
-        known: Stems and synsets of their words.
+        vocabulary: Their words, and those of other sentences; new ones are added.
         paraphrases: The paraphrase table.
 
     Attributes:
-        vocabulary: The words of all sentences.
         all: The sentences, in order.
     """
 
     def __init__(
-        self, tokens: Sequence[list[str]], known: KnownWords, paraphrases: Paraphrases
+        self, tokens: Sequence[list[str]], vocabulary: Vocabulary, paraphrases: Paraphrases
     ) -> None:
-        self.vocabulary = Vocabulary((word for line in tokens for word in line), known)
-        number, is_function = self.vocabulary.number, self.vocabulary.is_function
+        self._vocabulary = vocabulary
+        self._others: dict[int, list[int]] = {}
         self.all: list[Sentence] = []
+        is_function = vocabulary.is_function
         for line in tokens:
-            words = [number[word] for word in line]
+            words = vocabulary.numbers(line)
             places: dict[int, list[int]] = {}
             for place, word in enumerate(words):
-                places.setdefault(word, []).append(place)
-            functions = sum(is_function[word] for word in words)
-            self.all.append(Sentence(words, places, functions))
-        if number:
+                if word in places:
+                    places[word].append(place)
+                else:
+                    places[word] = [place]
+            functions = sum([is_function[word] for word in words])
+            self.all.append(Sentence(words, functions, places))
+        if any(tokens):
             self._add_phrases(paraphrases)
 
-    def _add_phrases(self, table: Paraphrases) -> None:
-        sizes = np.array([len(sentence.words) for sentence in self.all])
-        of_word = word_hashes(list(self.vocabulary.number))
-        text = of_word[[word for sentence in self.all for word in sentence.words]]
-        line = np.repeat(np.arange(len(sizes)), sizes)
-        place = np.arange(len(text)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        found = []
-        for size, hashes in enumerate(phrase_hashes(text), start=1):
-            inside = np.flatnonzero(line[: len(hashes)] == line[size - 1 :])
-            kinds, kind = np.unique(hashes[inside], return_inverse=True)
-            phrase = table.find(kinds)[kind]
-            known = phrase >= 0
-            at = inside[known]
-            found.append(np.stack([line[at], place[at], np.full(len(at), size), phrase[known]]))
-        rows = np.concatenate(found, axis=1)
-        rows = rows[:, np.lexsort((rows[2], rows[1], rows[0]))]
-        others = table.among(np.unique(rows[3]))
-        partners = np.array([*others, *chain.from_iterable(others.values())], np.int64)
-        rows = rows[:, np.isin(rows[3], partners)]
-        for number, start, size, phrase in zip(*rows.tolist(), strict=True):
-            sentence = self.all[number]
-            sentence.phrases.setdefault(phrase, []).append((start, size))
-            if phrase in others:
-                sentence.sources.append((start, size, others[phrase]))
-                sentence.targets.update(others[phrase])
-
-    def matches(self, caption: Sentence, reference: Sentence) -> list[list[Match]]:
+    def matches(self, caption: Sentence, reference: Sentence) -> list[Sequence[Match]]:
         """Return the matches that begin at each word of the reference.
 
         They are in the order in which the program finds them: by matcher; paraphrases of the
         reference's phrases before those of the caption's.
         """
-        near, places = self.vocabulary.near, caption.places
-        found: list[list[Match]] = []
-        for start, word in enumerate(reference.words):
-            of_word = near[word]
-            common = of_word.keys() & places.keys()
-            options = [
-                Match(start, 1, place, 1, matcher)
-                for other in common
-                for matcher in of_word[other]
-                for place in places[other]
-            ]
-            if len(options) > 1:
-                options.sort(key=_by_matcher)
-            found.append(options)
-        if not caption.phrases.keys().isdisjoint(reference.targets):
-            for start, size, others in reference.sources:
-                for other in others:
-                    for place, length in caption.phrases.get(other, ()):
-                        found[start].append(Match(start, size, place, length, PARAPHRASE))
-        if not reference.phrases.keys().isdisjoint(caption.targets):
-            for place, length, others in caption.sources:
-                for other in others:
-                    for start, size in reference.phrases.get(other, ()):
-                        found[start].append(Match(start, size, place, length, PARAPHRASE))
+        if caption.near is None:
+            of_word = self._vocabulary.near
+            caption.near = set().union(*[of_word[word] for word in caption.places])
+        found: list[Sequence[Match]] = [()] * len(reference.words)
+        for word in caption.near.intersection(reference.places):
+            options = caption.options.get(word)
+            if options is None:
+                options = caption.options[word] = self._options(caption, word)
+            for start in reference.places[word]:
+                found[start] = options
+        if not caption.phrases.isdisjoint(reference.targets):
+            for start, size, place, length in self._paraphrases(reference, caption):
+                found[start] = (*found[start], Match(size, place, length, PARAPHRASE))
+        if not reference.phrases.isdisjoint(caption.targets):
+            for place, length, start, size in self._paraphrases(caption, reference):
+                found[start] = (*found[start], Match(size, place, length, PARAPHRASE))
         return found
 
+    def _options(self, caption: Sentence, word: int) -> list[Match]:
+        """Return the matches of a word with words of the caption."""
+        found = [
+            (matcher, place)
+            for other in self._vocabulary.near[word] & caption.places.keys()
+            for matcher in self._vocabulary.matchers(word, other)
+            for place in caption.places[other]
+        ]
+        return [Match(1, place, 1, matcher) for matcher, place in sorted(found)]
 
-def _by_matcher(match: Match) -> tuple[int, int]:
-    return match.matcher, match.caption_start
+    def _paraphrases(self, one: Sentence, two: Sentence) -> list[tuple[int, int, int, int]]:
+        """Return where phrases of `one` stand, and their paraphrases in `two`."""
+        if one.sources is None:
+            others = self._others
+            one.sources = [
+                (start, size, others[phrase])
+                for start, size, phrase in one.spans
+                if phrase in others
+            ]
+        targets = two.phrases & one.targets
+        places: dict[int, list[tuple[int, int]]] = {target: [] for target in targets}
+        for start, size, phrase in two.spans:
+            if phrase in targets:
+                places[phrase].append((start, size))
+        return [
+            (start, size, *place)
+            for start, size, others in one.sources
+            if not targets.isdisjoint(others)
+            for other in others
+            if other in targets
+            for place in places[other]
+        ]
+
+    def _add_phrases(self, table: Paraphrases) -> None:
+        rows = self._phrases(table)
+        sources, targets = table.among(np.unique(rows[3]))
+        rows = rows[:, np.isin(rows[3], np.concatenate([sources, targets]))]
+        others = self._others
+        for phrase, other in zip(sources.tolist(), targets.tolist(), strict=True):
+            others.setdefault(phrase, []).append(other)
+        lines, *columns = rows
+        spans = list(zip(*[column.tolist() for column in columns], strict=True))
+        ends = np.searchsorted(lines, np.arange(len(self.all)), side="right").tolist()
+        start = 0
+        for sentence, end in zip(self.all, ends, strict=True):
+            if start != end:
+                sentence.spans = spans[start:end]
+                sentence.phrases = {span[2] for span in sentence.spans}
+                sentence.targets = set().union(
+                    *[others[phrase] for phrase in sentence.phrases if phrase in others]
+                )
+            start = end
+
+    def _phrases(self, table: Paraphrases) -> Integers:
+        """Return the phrases of the table: rows of sentence, first word, size and phrase."""
+        sizes = np.array([len(sentence.words) for sentence in self.all])
+        words = np.array([word for sentence in self.all for word in sentence.words])
+        text = np.array(self._vocabulary.hashes, np.uint64)[words]
+        line = np.repeat(np.arange(len(sizes)), sizes)
+        place = np.arange(len(text)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        found = []
+        for size, hashes in enumerate(phrase_hashes(text), start=1):
+            at = np.flatnonzero(table.may_have(hashes))
+            at = at[line[at] == line[at + size - 1]]
+            kinds, kind = np.unique(hashes[at], return_inverse=True)
+            phrase = table.find(kinds)[kind]
+            known = phrase >= 0
+            at = at[known]
+            found.append(np.stack([line[at], place[at], np.full(len(at), size), phrase[known]]))
+        rows = np.concatenate(found, axis=1)
+        return rows[:, np.lexsort((rows[2], rows[1], rows[0]))]

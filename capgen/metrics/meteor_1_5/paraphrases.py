@@ -11,7 +11,6 @@ import gzip
 import hashlib
 import itertools
 from array import array
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +30,9 @@ _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 _AT_ONCE = 100_000  # phrases; limits memory
 _TRAILER = 8  # bytes at the end of a gzip file: checksum and size of its content
 
+_PREFIX = 24  # bits of a hash that are looked up first
+_SHIFT = np.uint64(64 - _PREFIX)
+
 Hashes = npt.NDArray[np.uint64]
 
 
@@ -42,6 +44,15 @@ class Paraphrases:
         self._hashes = data[2 : 2 + phrases]
         self._offsets = data[2 + phrases : 3 + 2 * phrases]
         self._targets = data[3 + 2 * phrases :].view(np.uint32)[:pairs]
+        # Whether some phrase's hash begins with these bits: most phrases of a text are not in
+        # the table, and this tells of nine in ten of them.
+        self._begins = np.zeros(1 << _PREFIX, bool)
+        self._begins[self._hashes >> _SHIFT] = True
+        self._known = np.zeros(phrases, bool)
+
+    def may_have(self, hashes: Hashes) -> npt.NDArray[np.bool_]:
+        """Whether each phrase, given by its hash, may be in the table."""
+        return self._begins[hashes >> _SHIFT]
 
     def find(self, hashes: Hashes) -> Integers:
         """Return the number of each phrase in the table, given by its hash, or -1."""
@@ -49,29 +60,26 @@ class Paraphrases:
         places[places == len(self._hashes)] = 0
         return np.where(self._hashes[places] == hashes, places, -1).astype(np.int64)
 
-    def among(self, numbers: Integers) -> dict[int, list[int]]:
-        """Return phrase → its paraphrases, in the table's order; all of them from `numbers`."""
-        known = np.zeros(len(self._hashes), bool)
-        known[numbers] = True
+    def among(self, numbers: Integers) -> tuple[Integers, Integers]:
+        """Return the pairs of a phrase and its paraphrase of which both are among `numbers`.
+
+        They are in the order of `numbers`, and those of a phrase in the table's order.
+        """
         start = self._offsets[numbers].astype(np.int64)
         size = self._offsets[numbers + 1].astype(np.int64) - start
         source = np.repeat(numbers, size)
         place = np.repeat(start - np.cumsum(size) + size, size) + np.arange(size.sum())
-        target = self._targets[place]
-        kept = known[target]
-        found: dict[int, list[int]] = {}
-        for phrase, other in zip(source[kept].tolist(), target[kept].tolist(), strict=True):
-            found.setdefault(phrase, []).append(other)
-        return found
+        target = self._targets[place].astype(np.int64)
+        self._known[numbers] = True
+        kept = self._known[target]
+        self._known[numbers] = False
+        return source[kept], target[kept]
 
 
-def word_hashes(words: Sequence[str]) -> Hashes:
-    """Return the hash of each word."""
-    digests = (
-        hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        for word in words
-    )
-    return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
+def word_hash(word: str) -> int:
+    """Return the hash of a word: 64 bits."""
+    digest = hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little")
 
 
 def phrase_hashes(words: Hashes) -> list[Hashes]:
@@ -95,10 +103,7 @@ def open_paraphrases() -> Paraphrases:
         StorageError: The cache cannot be written.
     """
     source = paraphrase_file()
-    with source.open("rb") as file:
-        file.seek(-_TRAILER, 2)
-        checksum = file.read().hex()
-    path = PARAPHRASES.path / f"{_VERSION}-{checksum}.npy"
+    path = _cached(source)
     if not path.is_file():
         lock = Lock(path.with_suffix(".lock"), "unpacking METEOR's paraphrases")
         for _ in lock.wait():
@@ -108,6 +113,24 @@ def open_paraphrases() -> Paraphrases:
                 _make(source, path)
     with storage_errors(path):
         return Paraphrases(np.load(path, mmap_mode="r"))
+
+
+def are_unpacked() -> bool:
+    """Whether the table is in the cache; if not, opening it takes a while.
+
+    Raises:
+        MissingDependencyError: pycocoevalcap is not installed.
+        MetricError: It is there without its table.
+    """
+    return _cached(paraphrase_file()).is_file()
+
+
+def _cached(source: Path) -> Path:
+    """Return the path of a table in the cache."""
+    with source.open("rb") as file:
+        file.seek(-_TRAILER, 2)
+        checksum = file.read().hex()
+    return PARAPHRASES.path / f"{_VERSION}-{checksum}.npy"
 
 
 def _make(source: Path, path: Path) -> None:
@@ -150,7 +173,7 @@ def _make(source: Path, path: Path) -> None:
 def _hashes_of(phrases: list[list[str]]) -> Hashes:
     """Return the hash of each phrase."""
     words = {word: number for number, word in enumerate({w for line in phrases for w in line})}
-    of_word = word_hashes(list(words))
+    of_word = np.array([word_hash(word) for word in words], np.uint64)
     sizes = np.array([len(line) for line in phrases])
     text = of_word[[words[word] for line in phrases for word in line]]
     start = np.cumsum(sizes) - sizes

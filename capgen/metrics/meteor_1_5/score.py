@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 
 from capgen.metrics.corpus import Corpus, Floats, Integers
 from capgen.metrics.meteor_1_5.align import align
-from capgen.metrics.meteor_1_5.matches import Sentence, Sentences
+from capgen.metrics.meteor_1_5.matches import Match, Sentence, Sentences
 from capgen.metrics.meteor_1_5.normalize import Normalizer
 from capgen.metrics.meteor_1_5.paraphrases import Paraphrases, open_paraphrases
 from capgen.metrics.meteor_1_5.resources import word_lists
 from capgen.metrics.meteor_1_5.statistics import CHUNKS, COUNTS, scores
-from capgen.metrics.meteor_1_5.words import KnownWords
+from capgen.metrics.meteor_1_5.words import Vocabulary
 
 _BAR = "|||"
-_LINES = re.compile("[\n\r]")
 # Captions looked up together; limits memory, and what each phrase is compared with.
 _AT_ONCE = 250
 
@@ -40,38 +40,61 @@ def statistics_of(captions: Sequence[str], references: Sequence[Sequence[str]]) 
     As pycocoevalcap does, `|||` is taken out of captions; in references it separates two.
     """
     lists = word_lists()
-    scorer = _Scorer(Normalizer(lists), KnownWords(lists), open_paraphrases())
-    parts = [
-        scorer.statistics(captions[start : start + _AT_ONCE], references[start : start + _AT_ONCE])
-        for start in range(0, len(captions), _AT_ONCE)
-    ]
+    scorer = _Scorer(Normalizer(lists), Vocabulary(lists), open_paraphrases())
+    with _without_garbage_collector():
+        parts = [
+            scorer.statistics(
+                captions[start : start + _AT_ONCE], references[start : start + _AT_ONCE]
+            )
+            for start in range(0, len(captions), _AT_ONCE)
+        ]
     return np.concatenate(parts) if parts else np.zeros((0, COUNTS), np.int64)
+
+
+@contextmanager
+def _without_garbage_collector() -> Iterator[None]:
+    """Pause the search for cycles of objects: here are many objects, and no cycles."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @dataclass(frozen=True)
 class _Scorer:
     normalizer: Normalizer
-    known: KnownWords
+    vocabulary: Vocabulary
     paraphrases: Paraphrases
 
     def statistics(self, captions: Sequence[str], references: Sequence[Sequence[str]]) -> Integers:
         numbers: dict[str, int] = {}
         pairs = []
         for caption, group in zip(captions, references, strict=True):
-            caption = _LINES.sub(" ", caption).replace(_BAR, "").replace("  ", " ")
-            texts = [text for line in group for text in _LINES.sub(" ", line).split(_BAR)]
+            caption = _one_line(caption).replace(_BAR, "").replace("  ", " ")
+            texts = [text for line in group for text in _one_line(line).split(_BAR)]
             number = numbers.setdefault(caption, len(numbers))
             pairs.append((number, [numbers.setdefault(text, len(numbers)) for text in texts]))
         tokens = [self.normalizer.tokens(text) for text in numbers]
-        sentences = Sentences(tokens, self.known, self.paraphrases)
+        sentences = Sentences(tokens, self.vocabulary, self.paraphrases)
+        is_function = self.vocabulary.is_function
         rows: list[list[int]] = []
         first = []
         for number, others in pairs:
             first.append(len(rows))
             caption_words = sentences.all[number]
-            rows += [_counts(sentences, caption_words, sentences.all[other]) for other in others]
+            for other in others:
+                reference = sentences.all[other]
+                options = sentences.matches(caption_words, reference)
+                rows.append(_counts(caption_words, reference, options, is_function))
         counts = np.array(rows, np.int64)
         return counts[_best(scores(counts), first)]
+
+
+def _one_line(text: str) -> str:
+    return text.replace("\n", " ").replace("\r", " ")
 
 
 def _best(values: Floats, first: list[int]) -> list[int]:
@@ -80,15 +103,16 @@ def _best(values: Floats, first: list[int]) -> list[int]:
     return [start + int(values[start:end].argmax()) for start, end in zip(first, ends, strict=True)]
 
 
-def _counts(sentences: Sentences, caption: Sentence, reference: Sentence) -> list[int]:
+def _counts(
+    caption: Sentence,
+    reference: Sentence,
+    options: Sequence[Sequence[Match]],
+    is_function: Sequence[bool],
+) -> list[int]:
     row = [0] * COUNTS
     row[:4] = len(caption.words), len(reference.words), caption.functions, reference.functions
-    options = sentences.matches(caption, reference)
-    if not any(options):
-        return row
     matches, row[CHUNKS] = align(options, len(caption.words))
-    is_function = sentences.vocabulary.is_function
-    for start, size, place, length, matcher in matches:
+    for start, (size, place, length, matcher) in matches:
         column = 4 + 4 * matcher
         for word in caption.words[place : place + length]:
             row[column + 2 * is_function[word]] += 1

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
 from collections.abc import Iterable
 
+from capgen.metrics.meteor_1_5.paraphrases import word_hash
 from capgen.metrics.meteor_1_5.resources import WordLists
 
 EXACT, STEM, SYNONYM, PARAPHRASE = range(4)
@@ -18,64 +20,60 @@ _ENDINGS = (
 )
 
 
-class KnownWords:
-    """Stems and synsets of words, each looked up once."""
+class Vocabulary:
+    """Words, numbered as they come, and how they match each other.
+
+    Attributes:
+        is_function: By number: whether it is a function word.
+        near: By number: the numbers of all words that may be aligned with it, itself among them.
+        hashes: By number: the hash of the word, see `capgen.metrics.meteor_1_5.paraphrases`.
+    """
 
     def __init__(self, lists: WordLists) -> None:
         from nltk.stem.snowball import EnglishStemmer  # slow to import
 
+        self.is_function: list[bool] = []
+        self.near: list[set[int]] = []
+        self.hashes = array("Q")
         self._lists = lists
         self._stem = EnglishStemmer().stem
-        self._known: dict[str, tuple[str, set[str]]] = {}
+        self._numbers: dict[str, int] = {}
+        self._stems: list[str] = []
+        self._synsets: list[set[str]] = []
+        # Words that share a stem or a synset.
+        self._of_stem: defaultdict[str, list[int]] = defaultdict(list)
+        self._of_synset: defaultdict[str, list[int]] = defaultdict(list)
 
-    def is_function(self, word: str) -> bool:
-        """Whether it is a function word."""
-        return word in self._lists.function_words
+    def numbers(self, words: Iterable[str]) -> list[int]:
+        """Return the number of each word; new ones are added."""
+        numbers = self._numbers
+        return [numbers[word] if word in numbers else self._add(word) for word in words]
 
-    def stem_and_synsets(self, word: str) -> tuple[str, set[str]]:
-        """Return the stem of a word, and the numbers of its synsets."""
-        known = self._known.get(word)
-        if known is None:
-            known = self._known[word] = self._stem(word), _synsets(word, self._lists)
-        return known
+    def matchers(self, word: int, other: int) -> tuple[int, ...]:
+        """Return the matchers that align two words, ascending; equal ones by `EXACT` alone."""
+        if word == other:
+            return (EXACT,)
+        by_stem = (STEM,) if self._stems[word] == self._stems[other] else ()
+        if self._synsets[word].isdisjoint(self._synsets[other]):
+            return by_stem
+        return (*by_stem, SYNONYM)
 
-
-class Vocabulary:
-    """The words of a set of sentences, numbered, and how they match each other.
-
-    Args:
-        words: The words.
-        known: Their stems and synsets.
-
-    Attributes:
-        number: Word → its number.
-        is_function: By number: whether it is a function word.
-        near: By number: number of another word → the matchers that align the two, ascending;
-            the word itself is aligned by `EXACT` alone.
-    """
-
-    def __init__(self, words: Iterable[str], known: KnownWords) -> None:
-        self.number = {word: number for number, word in enumerate(dict.fromkeys(words))}
-        self.is_function = [known.is_function(word) for word in self.number]
-        stems: defaultdict[str, list[int]] = defaultdict(list)
-        synsets: defaultdict[str, list[int]] = defaultdict(list)
-        for word, number in self.number.items():
-            stem, of_word = known.stem_and_synsets(word)
-            stems[stem].append(number)
-            for synset in of_word:
-                synsets[synset].append(number)
-        self.near: list[dict[int, tuple[int, ...]]] = [{n: (EXACT,)} for n in self.number.values()]
-        for matcher, groups in ((STEM, stems), (SYNONYM, synsets)):
-            for group in groups.values():
-                for number in group:
-                    self._join(matcher, number, group)
-
-    def _join(self, matcher: int, number: int, group: list[int]) -> None:
-        near = self.near[number]
-        for other in group:
-            known = near.get(other, ())
-            if other != number and matcher not in known:
-                near[other] = (*known, matcher)
+    def _add(self, word: str) -> int:
+        number = self._numbers[word] = len(self._numbers)
+        stem, synsets = self._stem(word), _synsets(word, self._lists)
+        self._stems.append(stem)
+        self._synsets.append(synsets)
+        self.is_function.append(word in self._lists.function_words)
+        self.hashes.append(word_hash(word))
+        near = {number}
+        for group in (self._of_stem[stem], *[self._of_synset[synset] for synset in synsets]):
+            near.update(group)
+            group.append(number)
+        for other in near:
+            if other != number:
+                self.near[other].add(number)
+        self.near.append(near)
+        return number
 
 
 def _synsets(word: str, lists: WordLists) -> set[str]:

@@ -33,7 +33,7 @@ def onnx_backbone(backbone: Backbone) -> Callable[[NDArray[np.float32]], NDArray
     It maps pixels (B, 3, H, W) to features, both float32. The weights are those of now.
     """
     weights = folded_weights(backbone)
-    options = onnxruntime.SessionOptions()
+    options = session_options()
     values = map(onnxruntime.OrtValue.ortvalue_from_numpy, weights.values())
     options.add_external_initializers(list(weights), list(values))
     session = onnxruntime.InferenceSession(
@@ -45,6 +45,16 @@ def onnx_backbone(backbone: Backbone) -> Callable[[NDArray[np.float32]], NDArray
         return np.asarray(features)
 
     return run
+
+
+def session_options() -> onnxruntime.SessionOptions:
+    """Return options for a session beside torch: as many threads as torch has.
+
+    Several processes on a machine would slow each other down if each took all cores.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    return options
 
 
 def convolutions(backbone: Backbone) -> Iterator[tuple[str, SameConv, BatchNorm]]:

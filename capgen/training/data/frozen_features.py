@@ -20,6 +20,7 @@ from capgen.records import Example, Notice, PreparationEvent
 from capgen.training.data.feature_cache import CacheFile
 from capgen.training.data.images import image_blocks, input_size, normalizer, shape_key
 from capgen.training.data.inputs import FeatureInputs, placed_rows
+from capgen.training.processes.crews import ALONE, Crew
 
 _BATCH = 16
 # The extra `export`: what makes the graph.
@@ -90,12 +91,19 @@ class FrozenFront:
 
 
 def feature_array(
-    examples: Sequence[Example], front: FrozenFront, *, split: str, digest: str, workers: int | None
+    examples: Sequence[Example],
+    front: FrozenFront,
+    *,
+    split: str,
+    digest: str,
+    workers: int | None,
+    crew: Crew = ALONE,
 ) -> Generator[PreparationEvent | Notice, None, NDArray[Any]]:
     """Return the features of a split's images, memory-mapped float16 (N, …).
 
     Decodes images in `workers` threads, by default one per core. `digest` is that of the images'
-    data set, and of which of them `examples` are.
+    data set, and of which of them `examples` are. Each process of `crew` computes a share of what
+    is not cached, on its own device.
     """
     preprocessor = front.preprocessor
     scale, shift = normalizer(preprocessor)
@@ -106,19 +114,19 @@ def feature_array(
         batch=_BATCH,
     )
 
-    def blocks(first: int) -> Iterator[NDArray[np.float16] | Notice]:
+    def blocks(first: int, stop: int) -> Iterator[NDArray[np.float16] | Notice]:
         run, slow = front.runner()
         if slow:
             yield Notice(
                 message=f"torch computes the features of {split}, not ONNX Runtime: {slow}"
             )
-        for images in image_blocks(examples[first:], preprocessor, workers):
+        for images in image_blocks(examples[first:stop], preprocessor, workers):
             for start in range(0, len(images), _BATCH):
                 pixels = images[start : start + _BATCH] * scale + shift  # (B, H, W, 3) float32
                 features = run(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
                 yield features.astype(np.float16)
 
-    return (yield from file.get(blocks))
+    return (yield from file.get(blocks, crew))
 
 
 def feature_inputs(
@@ -128,6 +136,7 @@ def feature_inputs(
     split: str,
     digest: str,
     workers: int | None,
+    crew: Crew = ALONE,
 ) -> Generator[PreparationEvent | Notice, None, FeatureInputs]:
     """Return the features of some images of a split as the model's input.
 
@@ -138,11 +147,14 @@ def feature_inputs(
         split: The split's name.
         digest: That of the images' data set.
         workers: See `feature_array`.
+        crew: See `feature_array`.
     """
     if len(numbers) < len(examples):
         digest += f" {hashlib.sha256(numbers.tobytes()).hexdigest()}"
     used = [examples[number] for number in numbers.tolist()]
-    features = yield from feature_array(used, front, split=split, digest=digest, workers=workers)
+    features = yield from feature_array(
+        used, front, split=split, digest=digest, workers=workers, crew=crew
+    )
     rows = placed_rows(np.arange(len(used)), numbers, len(examples), len(features))
     return FeatureInputs(features, front.device, rows=rows)
 
@@ -182,7 +194,11 @@ def _trace(module: nn.Module, size: tuple[int, int]) -> bytes:
 def _onnx_runner(graph: bytes) -> Front:
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    from capgen.models.onnx.backbone import session_options
+
+    session = onnxruntime.InferenceSession(
+        graph, session_options(), providers=["CPUExecutionProvider"]
+    )
 
     def run(pixels: NDArray[np.float32]) -> NDArray[Any]:
         (features,) = session.run(["features"], {"pixel_values": pixels})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -24,7 +25,7 @@ class MicroBatch(NamedTuple):
     Attributes:
         images: Their numbers, int64 (B,).
         captions: Their captions.
-        idle: The process has no image of the step and adds nothing.
+        idle: It adds nothing: the process has no other image of the step.
     """
 
     images: Tensor
@@ -60,6 +61,7 @@ def micro_batches(
     *,
     rank: int,
     processes: int,
+    equal: bool = False,
 ) -> list[MicroBatch]:
     """Cut a step into micro-batches; return those of one process.
 
@@ -73,16 +75,21 @@ def micro_batches(
         codec: How the captions became ids.
         rank: The process.
         processes: How many processes share the step.
+        equal: Add idle micro-batches, so that all processes have as many.
     """
     own: Sequence[int] = range(rank, len(numbers), processes)
-    if not own:
-        # Fewer images than processes: this one adds nothing, but takes part.
-        captions = codec.pack([chosen[0]]).without_targets()
-        return [MicroBatch(numbers[:1], captions, idle=True)]
     share = max(1, size // processes)
+    # Process 0 has the most images.
+    passes = math.ceil(math.ceil(len(numbers) / processes) / share) if equal else 1
     if len(own) > share:
         own = sorted(own, key=lambda index: -sum(map(len, chosen[index])))
-    return [
+    batches = [
         MicroBatch(numbers[list(part)], codec.pack([chosen[index] for index in part]))
         for part in (own[start : start + share] for start in range(0, len(own), share))
     ]
+    if len(batches) < passes:
+        # With fewer images than processes, say, this one adds nothing, but takes part.
+        captions = codec.pack([chosen[0]]).without_targets()
+        idle = MicroBatch(numbers[:1], captions, idle=True)
+        batches += [idle] * (passes - len(batches))
+    return batches

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import nn
 from torch.optim import AdamW
@@ -18,15 +20,24 @@ _EMBEDDINGS = ("embed", "position", "token")
 
 
 def build_optimizer(
-    model: VisionEncoderDecoderModel, config: TrainConfig, device: torch.device
+    model: VisionEncoderDecoderModel,
+    trained: Mapping[str, nn.Parameter],
+    config: TrainConfig,
+    device: torch.device,
 ) -> AdamW:
-    """Return AdamW over the trained parameters, with a group for each learning rate and decay."""
+    """Return AdamW over parameters, with a group for each learning rate and decay.
+
+    Args:
+        model: The captioner.
+        trained: Its parameters that are trained, or this process's parts of them, by name.
+        config: The settings of the optimizer.
+        device: Where the parameters are.
+    """
     undecayed = _undecayed(model)
     groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            key = (part_of(name, config), name not in undecayed)
-            groups.setdefault(key, []).append(parameter)
+    for name, parameter in trained.items():
+        key = (part_of(name, config), name not in undecayed)
+        groups.setdefault(key, []).append(parameter)
     rates = peak_rates(config)
     return AdamW(
         [

@@ -11,16 +11,14 @@ from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import clip_grad_norm_
+from transformers import VisionEncoderDecoderModel
 
 from capgen.config import TrainConfig
-from capgen.errors import TrainingError, UsageError
 from capgen.models.device_memory import (
     device_memory_errors,
     is_out_of_memory,
     release_memory,
 )
-from capgen.models.foreign_errors import first_line
 from capgen.models.torch_devices import autocast, autocast_dtype
 from capgen.records import Event, Notice, StepEvent
 from capgen.training.data import epoch_order
@@ -30,6 +28,12 @@ from capgen.training.objectives.base import Share, StepLoss
 from capgen.training.objectives.cross_entropy import CrossEntropy
 from capgen.training.objectives.learner import Learner
 from capgen.training.optimization import memory
+from capgen.training.optimization.failures import (
+    diverged,
+    is_of_compiler,
+    not_compiled,
+    out_of_memory,
+)
 from capgen.training.optimization.learning_rate import schedule_factor, set_rates
 from capgen.training.optimization.loss_meter import Meter
 from capgen.training.optimization.micro_batches import (
@@ -38,6 +42,7 @@ from capgen.training.optimization.micro_batches import (
     micro_batches,
 )
 from capgen.training.optimization.optimizer import build_optimizer
+from capgen.training.optimization.trained_weights import TrainedWeights
 from capgen.training.optimization.weight_average import WeightAverage
 from capgen.training.processes.base import Alone, Processes
 from capgen.training.run.stop_request import StopRequest
@@ -85,18 +90,14 @@ class Trainer:
         self.processes = processes or Alone()
         self.stop = stop or StopRequest()
         self.dtype = autocast_dtype(config.precision, device)
-        named = [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
-        if not named:
-            raise UsageError("Nothing of the model is trained")
-        self.names: dict[Tensor, str] = {parameter: name for name, parameter in named}
-        self.parameters = [parameter for _, parameter in named]
+        self.weights = _trained_weights(self.model, config, self.processes, device)
         self.mix = mix or epoch_order.Mix(((len(rows), 1.0),))
         self.steps_per_epoch = math.ceil(self.mix.images / config.images_a_step)
         self.steps = config.num_epochs * self.steps_per_epoch
-        self.optimizer = build_optimizer(self.model, config, device)
+        self.optimizer = build_optimizer(self.model, self.weights.named, config, device)
         self.schedule = schedule_factor(config, self.steps)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.dtype == torch.float16)
-        self.average = WeightAverage(self.parameters, config.ema_decay)
+        self.average = WeightAverage(self.weights.parameters, config.ema_decay)
         self.meter = Meter(device, self.step_loss.names)
         self.step = 0
         self.images_per_pass = images_per_pass(config, self.objective, device, self.processes.count)
@@ -133,11 +134,19 @@ class Trainer:
             due = last or self.step % self.steps_per_report == 0
             yield self._report(number) if due else None
 
+    def start_alike(self) -> None:
+        """Let all processes start from the weights of process 0.
+
+        Machines may draw other new weights, or round otherwise.
+        """
+        if not self.weights.sharded:  # whose parts fit together already
+            self.processes.send([*self.model.parameters(), *self.model.buffers()])
+            self.processes.send(self.average.average)
+
     def check_finite(self) -> None:
         """Raise `TrainingError` if training diverged: if a weight is not a finite number."""
-        norms = torch.stack(torch._foreach_norm([p.detach() for p in self.parameters]))
-        if not bool(torch.isfinite(norms).all()):
-            raise _diverged("The weights are no longer finite numbers", self.step)
+        if not self.weights.finite():
+            raise diverged("The weights are no longer finite numbers", self.step)
 
     def _step_that_fits(self, numbers: Tensor) -> Notice | None:
         """Take one step, in smaller micro-batches if memory runs out, which the notice says."""
@@ -147,18 +156,14 @@ class Trainer:
                 self._step(numbers)
                 return notice
             except RuntimeError as error:
-                if self.config.compile and _is_of_compiler(error):
-                    raise _not_compiled(error) from error
+                if self.config.compile and is_of_compiler(error):
+                    raise not_compiled(error) from error
                 if not is_out_of_memory(error):
                     raise
                 before = min(self.images_per_pass, len(numbers))
                 # Several processes would not run out at the same moment.
                 if before == 1 or self.processes.count > 1:
-                    raise TrainingError(
-                        f"The device ran out of memory with {before} images per pass",
-                        hint="Try a smaller --batch-size with more --accumulation, "
-                        "--gradient-checkpointing or --precision bf16.",
-                    ) from error
+                    raise out_of_memory(before) from error
             # The exception, and with it the failed pass's tensors, is gone by here.
             self.optimizer.zero_grad(set_to_none=True)
             release_memory(self.device)
@@ -174,8 +179,10 @@ class Trainer:
         torch.manual_seed(self._seed(epoch_order.DROPOUT))
         batches = self._micro_batches(numbers)
         tokens = self._count_tokens(batches)
-        loss, sums = self._backward(batches, tokens, len(numbers))
-        self._synchronize(loss, sums)
+        with self.weights.working():
+            loss, sums = self._backward(batches, tokens, len(numbers))
+        self.weights.sum_gradients([loss, sums])
+        self.stop_asked = self.processes.total(bool(self.stop.signal)) > 0
         self._update()
         self.meter.add(loss, tokens, len(numbers), sums)
         if self.device.type == "cpu" and self.step % _STEPS_PER_TRIM == 0:
@@ -193,6 +200,7 @@ class Trainer:
             self.codec,
             rank=self.processes.rank,
             processes=self.processes.count,
+            equal=self.weights.sharded,
         )
 
     def _count_tokens(self, batches: Sequence[MicroBatch]) -> int:
@@ -232,7 +240,7 @@ class Trainer:
         ):
             if self.config.clip_norm:
                 self.scaler.unscale_(self.optimizer)
-                clip_grad_norm_(self.parameters, self.config.clip_norm)
+                self.weights.clip_gradients(self.config.clip_norm)
             set_rates(self.optimizer, self.schedule(self.step))
             self.scaler.step(self.optimizer)
         self.scaler.update()
@@ -240,23 +248,13 @@ class Trainer:
         self.average.update()
         self.step += 1
 
-    def _synchronize(self, loss: Tensor, sums: Tensor) -> None:
-        """Sum gradients, loss and other numbers over the processes, and whether one is to stop.
-
-        Once a step: what a process adds to a step is summed over its micro-batches before.
-        """
-        if self.processes.count > 1:
-            gradients = [p.grad for p in self.parameters if p.grad is not None]
-            self.processes.sum([*gradients, loss, sums])
-        self.stop_asked = self.processes.total(bool(self.stop.signal)) > 0
-
     def _seed(self, stream: int) -> int:
         return epoch_order.random_seed(self.config.seed, stream, self.step, self.processes.rank)
 
     def _report(self, epoch: int) -> StepEvent:
         loss, speed, numbers = self.meter.report()
         if not math.isfinite(loss):
-            raise _diverged(f"The loss became {loss}", self.step)
+            raise diverged(f"The loss became {loss}", self.step)
         rates = {group["name"].split()[0]: group["lr"] for group in self.optimizer.param_groups}
         return StepEvent(
             step=self.step,
@@ -284,21 +282,14 @@ def _still(front: nn.Module) -> None:
             module.eval()
 
 
-def _is_of_compiler(error: RuntimeError) -> bool:
-    from torch._dynamo.exc import TorchDynamoException  # takes a second to import
+def _trained_weights(
+    model: VisionEncoderDecoderModel,
+    config: TrainConfig,
+    processes: Processes,
+    device: torch.device,
+) -> TrainedWeights:
+    if not config.shard_decoder:
+        return TrainedWeights(model, processes)
+    from capgen.training.optimization.sharded_decoder import ShardedDecoder  # loads much of torch
 
-    return isinstance(error, TorchDynamoException) and not is_out_of_memory(error)
-
-
-def _not_compiled(error: RuntimeError) -> TrainingError:
-    return TrainingError(
-        f"torch.compile cannot compile the encoder here ({first_line(error)})",
-        hint="Leave out --compile: it only saves time.",
-    )
-
-
-def _diverged(what: str, step: int) -> TrainingError:
-    return TrainingError(
-        f"{what} by step {step}: training diverged",
-        hint="Lower --learning-rate or use --precision fp32. Checkpoints saved before are good.",
-    )
+    return ShardedDecoder(model, processes, device)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -18,17 +18,15 @@ OPTIMIZER_STATE = ("step", "exp_avg", "exp_avg_sq")
 
 
 def trainer_state(trainer: Trainer) -> RunState:
-    """Return everything needed to continue; the tensors are the trainer's own."""
-    tensors = {f"weight/{name}": p.detach() for p, name in trainer.names.items()}
-    averages = zip(trainer.names.values(), trainer.average.average, strict=True)
-    tensors |= {f"average/{name}": tensor for name, tensor in averages}
-    tensors |= {
-        f"{kind}/{trainer.names[parameter]}": value
-        for parameter, state in trainer.optimizer.state.items()
-        for kind, value in state.items()
-    }
+    """Return everything needed to continue; the tensors are the trainer's own.
+
+    With a sharded decoder all processes call it together, and what process 0 is given is whole.
+    """
     return RunState(
-        tensors,
+        {
+            f"{kind}/{name}": trainer.weights.joined(name, tensor)
+            for kind, name, tensor in _tensors(trainer)
+        },
         {
             "step": trainer.step,
             "images_a_pass": trainer.images_per_pass,
@@ -40,6 +38,18 @@ def trainer_state(trainer: Trainer) -> RunState:
     )
 
 
+def _tensors(trainer: Trainer) -> Iterator[tuple[str, str, Tensor]]:
+    """Iterate over (kind, name of the weight, tensor), in the same order in all processes."""
+    named, state = trainer.weights.named, trainer.optimizer.state
+    for name, parameter in named.items():
+        yield "weight", name, parameter.detach()
+    for name, average in zip(named, trainer.average.average, strict=True):
+        yield "average", name, average
+    for name, parameter in named.items():
+        if parameter in state:
+            yield from ((kind, name, value) for kind, value in state[parameter].items())
+
+
 @torch.no_grad()
 def load_trainer(trainer: Trainer, state: RunState) -> None:
     """Continue from a state. Random numbers need none: they follow from the seed and the step.
@@ -47,13 +57,18 @@ def load_trainer(trainer: Trainer, state: RunState) -> None:
     Raises:
         TrainingError: The state is of another model.
     """
-    tensors, numbers = state.tensors, state.numbers
+    weights, numbers = trainer.weights, state.numbers
     try:
-        for parameter, name in trainer.names.items():
+        # Names are `kind/name of the weight`.
+        tensors = {
+            key: weights.own(key.partition("/")[2], tensor) for key, tensor in state.tensors.items()
+        }
+        for name, parameter in weights.named.items():
             parameter.copy_(tensors[f"weight/{name}"])
-        averages = [tensors[f"average/{name}"] for name in trainer.names.values()]
+        averages = [tensors[f"average/{name}"] for name in weights.named]
         trainer.average.load(averages, numbers["average_updates"])
-        _load_optimizer(trainer.optimizer, trainer.names, tensors)
+        names: dict[Tensor, str] = {parameter: name for name, parameter in weights.named.items()}
+        _load_optimizer(trainer.optimizer, names, tensors)
         trainer.meter.load(numbers["meter"])
         trainer.scaler.load_state_dict(numbers["scaler"])
         # Another kind of device has other passes. States of earlier versions do not name theirs.

@@ -1,12 +1,14 @@
 """What a run needs of the processes that share it, and a run in one process.
 
-Every process holds the whole model and takes its share of each step's images; gradients are
-summed. All processes make the same decisions, since they see the same sums.
+Every process takes its share of each step's images and holds the whole model, unless the decoder
+is spread over them; gradients are summed. All processes make the same decisions, since they see the
+same sums.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol, TypeVar
 
 import torch
@@ -16,7 +18,7 @@ T = TypeVar("T")
 
 
 class Processes(Protocol):
-    """The processes of a run. Each method but `check` is called by all of them, in one order.
+    """The processes of a run. All call each method but `check` and `noticing`, in one order.
 
     Attributes:
         count: How many there are.
@@ -64,6 +66,14 @@ class Processes(Protocol):
         """Wait for all processes, however long they take."""
         ...
 
+    def mesh(self) -> Any:
+        """Return the processes as PyTorch's `DeviceMesh` of one dimension."""
+        ...
+
+    def noticing(self) -> AbstractContextManager[None]:
+        """Turn what PyTorch's own operations raise if a process ends into `ProcessLostError`."""
+        ...
+
     def check(self) -> None:
         """Raise `ProcessLostError` if a process is known to have ended."""
         ...
@@ -95,6 +105,12 @@ class Alone:
 
     def wait(self) -> None:
         pass
+
+    def mesh(self) -> Any:
+        raise NotImplementedError("one process has nothing to share")
+
+    def noticing(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def check(self) -> None:
         pass

@@ -1,22 +1,21 @@
 """A folder of process 0 as the other machines see it: the same, or a copy of what they need.
 
-Nothing is assumed about disks: a file with a random name that process 0 writes is looked for.
+Nothing is assumed about disks: a file with a random name that another process writes is looked
+for.
 """
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
 import torch
 
-from capgen import cache_folders
 from capgen.paths import storage_errors
 from capgen.training.processes.base import Processes
 
@@ -26,38 +25,35 @@ _CHUNK = 1 << 26
 
 def sees_first(processes: Processes, folder: Path) -> bool:
     """Return whether `folder`, which each machine names itself, is that of process 0."""
+    return first_that_shares(processes, folder, ask=lambda rank: rank == 0) == 0
+
+
+def first_that_shares(
+    processes: Processes, folder: Path, ask: Callable[[int], bool] | None = None
+) -> int:
+    """Return the first process whose `folder` this one sees; its own rank if there is none.
+
+    Args:
+        processes: The processes.
+        folder: A folder, as this process names it.
+        ask: Whether to look for the folder of the process of a rank; by default for that of the
+            first process on each machine.
+    """
     if processes.count == 1:
-        return True
-    name = f".{secrets.token_hex(8)}.probe"
-    if processes.rank == 0:
+        return 0
+    asked = processes.rank == processes.machine if ask is None else ask(processes.rank)
+    name = f".{secrets.token_hex(8)}.probe" if asked else ""
+    if name:
         with storage_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             (folder / name).touch()
-    name = processes.gather(name)[0]
-    seen = (folder / name).is_file()
+    names = processes.gather(name)
+    seen = (rank for rank, other in enumerate(names) if other and (folder / other).is_file())
+    first = next(seen, processes.rank)
     processes.wait()
-    if processes.rank == 0:
+    if name:
         (folder / name).unlink(missing_ok=True)
-    return seen
-
-
-def makes_caches(processes: Processes) -> bool:
-    """Return whether this process makes the caches that it and others read.
-
-    It is one for each disk: the first process on a machine, unless process 0 makes them there.
-    """
-    same = sees_first(processes, cache_folders.root())
-    return processes.rank == 0 or (processes.rank == processes.machine and not same)
-
-
-@contextlib.contextmanager
-def makers_first(processes: Processes, makes: bool) -> Iterator[None]:
-    """Let the processes that make caches do the block before the others."""
-    if not makes:
-        processes.wait()
-    yield
-    if makes:
-        processes.wait()
+    return first
 
 
 class SharedFolder:

@@ -101,6 +101,26 @@ class Group:
         with self._together():
             dist.barrier(group=self._control)
 
+    def mesh(self) -> Any:
+        from torch.distributed.device_mesh import DeviceMesh
+
+        kind = "cpu" if self.device is None else self.device.type
+        # PyTorch remembers meshes by their ranks: the group must outlive this run.
+        everybody: Any = dist.group.WORLD
+        return DeviceMesh.from_group(everybody, kind)
+
+    @contextlib.contextmanager
+    def noticing(self) -> Iterator[None]:
+        try:
+            yield
+        except RuntimeError as error:
+            end = None
+            if not is_out_of_memory(error) and self._watch is not None:
+                end = self._watch.wait(_NEWS)
+            if end is None:
+                raise
+            raise self._lost(end) from error
+
     def check(self) -> None:
         end = self._watch.lost if self._watch else None
         if end is not None:
@@ -123,16 +143,14 @@ class Group:
     def _together(self) -> Iterator[None]:
         """Turn what an operation of all processes raises when one of them ends into an error."""
         try:
-            yield
+            with self.noticing():
+                yield
         except RuntimeError as error:
             if is_out_of_memory(error):
                 raise
-            end = self._watch.wait(_NEWS) if self._watch else None
-            if end is None:
-                raise ProcessLostError(
-                    f"The connection to another process of the run broke ({first_line(error)})"
-                ) from error
-            raise self._lost(end) from error
+            raise ProcessLostError(
+                f"The connection to another process of the run broke ({first_line(error)})"
+            ) from error
 
     def _lost(self, end: End) -> ProcessLostError:
         if self._watch is not None:

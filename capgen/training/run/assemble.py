@@ -51,12 +51,13 @@ def _inputs(
         digest = data.dataset.member(name).key(split)
         return (
             yield from feature_inputs(
-                examples, numbers, learner.frozen_front, split, digest, workers
+                examples, numbers, learner.frozen_front, split, digest, workers, data.crew
             )
         )
     label = f"{split} of {name}" if data.dataset.several else split
     preprocessor = learner.captioning.preprocessor
-    images = yield from decoded_images(used, preprocessor, split=label, workers=workers)
+    with data.crew.leader_first():  # its threads use all cores
+        images = yield from decoded_images(used, preprocessor, split=label, workers=workers)
     # Mapped again, copy on write: torch wants arrays that look writable.
     pixels = np.memmap(images.path, dtype=np.uint8, mode="c", shape=images.pixels.shape)
     rows = placed_rows(images.rows, numbers, len(examples), len(pixels))
@@ -86,7 +87,8 @@ def build_trainer(
         "The device has too little memory for the model and the average of its weights",
         hint="Use a smaller --encoder and --decoder, or another --device.",
     ):
-        learner.captioning.model.to(learner.device)
+        if not data.config.shard_decoder:  # whole, it may not fit
+            learner.captioning.model.to(learner.device)
         if data.config.compile:
             learner.objective.compile()
         return Trainer(
@@ -122,8 +124,7 @@ def _captions_loss(
 
 
 def build_validator(data: RunData, split: str, inputs: Mapping[str, RowInputs]) -> Validator:
-    """Return the validator on a split, with the captioner on its device."""
-    data.learner.captioning.model.to(data.learner.device)
+    """Return the validator on a split; the captioner is on its device."""
     sets = {
         name: ValidationSet(examples, inputs[name]) for name, examples in data.parts[split].items()
     }

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from capgen.config import TrainConfig
 from capgen.data.dataset import Dataset
@@ -68,10 +69,12 @@ class Checkpoints:
         epoch: int,
         step: int,
         seconds: float,
+        tensors: Mapping[str, Tensor] | None = None,
     ) -> CheckpointSaved:
         """Write a model folder, replacing an older one of that name.
 
-        `value` is the figure that made it the best, if any; `seconds` counts from the run's start.
+        `value` is the figure that made it the best, if any; `seconds` counts from the run's start;
+        `tensors` are the model's, if it cannot be asked for them.
         """
         path = self.folder.checkpoint(name)
         added = len(self.captioning.added_words)
@@ -92,7 +95,7 @@ class Checkpoints:
         whole = merged(self.captioning) if self.config.lora_rank else self.captioning
         if self.config.class_nouns:
             whole = with_class_nouns(whole)
-        save_captioning(path, whole, provenance)
+        save_captioning(path, whole, provenance, tensors=tensors)
         return CheckpointSaved(name=name, path=str(path), epoch=epoch, step=step, value=value)
 
     def _preset(self) -> str:

@@ -13,7 +13,6 @@ from capgen.training.objectives.distill.loss import Teaching
 from capgen.training.objectives.distill.teachers import make_teaching
 from capgen.training.optimization.trainer import Trainer
 from capgen.training.processes.base import Processes
-from capgen.training.processes.folders import makers_first
 from capgen.training.run.assemble import build_trainer, build_validator, split_inputs
 from capgen.training.run.run_data import RunData, data_notices
 from capgen.training.run.stop_request import StopRequest
@@ -46,8 +45,7 @@ def prepare(
     if processes.rank == 0:
         yield from data_notices(data)
     _check_alike(data, frozen)
-    with makers_first(processes, data.makes_caches):
-        train_inputs, val_inputs, teaching = yield from _checked(processes, _inputs(data))
+    train_inputs, val_inputs, teaching = yield from _checked(processes, _inputs(data))
     trainer = build_trainer(data, train_inputs, stop, teaching)
     if val_inputs is None:
         return trainer, None
@@ -77,7 +75,7 @@ def _inputs(
     if "val" in data.splits:
         val_inputs = yield from split_inputs(data, "val")
     teaching = yield from make_teaching(
-        data.config, data.learner, data.splits["train"], data.used, data.dataset.digest
+        data.config, data.learner, data.splits["train"], data.used, data.dataset.digest, data.crew
     )
     return train_inputs, val_inputs, teaching
 

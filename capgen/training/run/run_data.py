@@ -27,7 +27,7 @@ from capgen.training.objectives.distill.teachers import check_teachers
 from capgen.training.objectives.learner import Learner
 from capgen.training.objectives.scst.noun_settings import check_noun_settings
 from capgen.training.processes.base import Processes
-from capgen.training.processes.folders import makers_first, makes_caches
+from capgen.training.processes.crews import ALONE, Crew, crew_of
 from capgen.training.validation.language_limits import check_limits
 
 
@@ -43,7 +43,7 @@ class RunData:
         learner: The captioner.
         processes: The processes that share the work.
         texts: Captions without images.
-        makes_caches: This process makes the caches that it and others read.
+        crew: The processes among them that make and read the same caches.
     """
 
     config: TrainConfig
@@ -52,7 +52,7 @@ class RunData:
     learner: Learner
     processes: Processes
     texts: TextCaptions = field(default_factory=TextCaptions)
-    makes_caches: bool = True
+    crew: Crew = ALONE
 
     @property
     def digest(self) -> str:
@@ -102,14 +102,20 @@ class RunData:
 def open_run_data(config: TrainConfig, processes: Processes) -> RunData:
     """Open the data and make the captioner; finds most mistakes before a run starts.
 
-    Of several processes, one on each machine comes first, and downloads what is needed.
+    Of several processes, one for each disk comes first, and downloads what is needed.
     """
-    makes = makes_caches(processes)
-    with makers_first(processes, makes):
-        return dataclasses.replace(_opened(config, processes), makes_caches=makes)
+    crew = crew_of(processes)
+    with crew.leader_first():
+        return dataclasses.replace(_opened(config, processes), crew=crew)
 
 
 def _opened(config: TrainConfig, processes: Processes) -> RunData:
+    if config.shard_decoder and processes.count == 1:
+        raise UsageError(
+            "--shard-decoder spreads the decoder over processes, and this run has only one",
+            hint="Start it with torchrun, or leave the option out; a run goes on in one process "
+            "with --resume RUN --no-shard-decoder.",
+        )
     device = processes.device or choose_device(config.device)
     dataset = open_mixture(config.dataset, config.data_dir)
     parts = {"train": dataset.parts("train")}

@@ -108,9 +108,7 @@ class Session:
         state = newest_state(self.store, self.processes) if self.resumed else None
         if state is not None:
             return self._load(trainer, state)
-        # Machines may draw other new weights, or round otherwise.
-        self.processes.send([*self.captioning.model.parameters(), *self.captioning.model.buffers()])
-        self.processes.send(trainer.average.average)
+        trainer.start_alike()
         if self.main:
             if self.resumed:
                 self.folder.forget_after(0)
@@ -186,11 +184,15 @@ class Session:
         trainer.check_finite()
         yield from self._rising_loss(epoch, self._captions_loss(trainer))
         seconds = time.monotonic() - started
+        if trainer.weights.sharded:
+            # A process that ends in what follows could not give its part of the state.
+            self._save_state(trainer)
         try:
-            with trainer.average.applied():
+            with trainer.average.applied(), trainer.weights.whole():
                 yield from self._epoch_over(epoch, seconds, trainer, validator)
         except (TrainingStopped, ProcessLostError):
-            self._save_state(trainer)
+            if not trainer.weights.sharded:
+                self._save_state(trainer)
             raise
         self.epochs_done = epoch
         self._save_state(trainer)
@@ -204,7 +206,7 @@ class Session:
             yield from events
         except ProcessLostError:
             # On a GPU, steps may be under way whose gradients lack a share.
-            if trainer.device.type == "cpu":
+            if trainer.device.type == "cpu" and not trainer.weights.sharded:
                 self._save_state(trainer)
             raise
 
@@ -268,6 +270,7 @@ class Session:
                     epoch=epoch,
                     step=trainer.step,
                     seconds=self._seconds(),
+                    tensors=trainer.weights.state_dict(),
                 )
         if validation is not None:
             yield from samples(self.config, epoch, self.splits["val"], validation)
@@ -309,6 +312,7 @@ class Session:
         chosen = Learner.of(load_captioning(folder), self.config, self.device)
         data = dataclasses.replace(self.data, learner=chosen)
         inputs = yield from split_inputs(data, "test")
+        chosen.captioning.model.to(self.device)
         validation = build_validator(data, "test", inputs).run()
         if self.main:
             self.checkpoints.add_test(BEST_EVAL, validation)
@@ -323,9 +327,11 @@ class Session:
     def _save_state(self, trainer: Trainer) -> None:
         """Save everything needed to continue."""
         trainer.check_finite()  # bad weights must not replace good ones
-        if not self.main:
+        if not self.main and not trainer.weights.sharded:
             return
         state = trainer_state(trainer)
+        if not self.main:
+            return
         numbers = {
             **state.numbers,
             "epochs_done": self.epochs_done,

@@ -177,6 +177,7 @@ START, START_STAGES, GO_ON = "start a run", "start a run in stages", "continue a
 # Settings that change how a run computes, not what it computes.
 MACHINE_SETTINGS = (
     *("device", "workers", "save_every", "keep_states", "eval_batch_size"),
+    "shard_decoder",
     *TRACKING_SETTINGS,
 )
 

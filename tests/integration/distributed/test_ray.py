@@ -23,7 +23,7 @@ from tests.ray_clusters import actors, add_node, cluster, kill, start_driver, un
 from tests.ray_driver import PART_SIZE, gated_units
 
 pytest.importorskip("ray")
-PICTURES = 300
+PICTURES = 160
 
 
 @pytest.fixture(scope="module")

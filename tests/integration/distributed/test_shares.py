@@ -13,7 +13,14 @@ import pytest
 from capgen.captioning.batch.inputs import Inputs
 from capgen.captioning.batch.pipeline import BatchFinished, BatchRun, ImageDone, caption_all
 from capgen.captioning.captioner import Captioner
-from capgen.config import BatchOptions, CsvOptions, ImageLimits, InputOptions, TagOptions
+from capgen.config import (
+    BatchOptions,
+    CsvOptions,
+    DecodeOptions,
+    ImageLimits,
+    InputOptions,
+    TagOptions,
+)
 from capgen.distributed.caption_parts import PartsRun
 from capgen.distributed.caption_share import (
     PartReused,
@@ -21,12 +28,17 @@ from capgen.distributed.caption_share import (
     ShareJob,
     caption_share,
 )
-from capgen.distributed.merge import check_parts, check_positions
+from capgen.distributed.merge import (
+    check_content,
+    check_parts,
+    check_positions,
+    check_unchanged,
+)
 from capgen.distributed.parts_folder import MANIFEST, PartDone
 from capgen.distributed.share import Share
 from capgen.distributed.units import list_units
 from capgen.distributed.write_merged import write_merged
-from capgen.errors import DataError, ProtectedFileError, UsageError
+from capgen.errors import DataError, ProtectedFileError, StorageError, UsageError
 from capgen.output.formats import open_format
 from tests.minis import draw
 
@@ -256,8 +268,6 @@ def test_merge_refuses_shares_of_different_lists_or_settings(
         units = list_units(paths[:count], InputOptions(), LIMITS)
         share(captioner, photos, place, f"{number}/2", units=units)
     assert "different lists, with 8 and 7 images" in merge_error(place)
-    from capgen.config import DecodeOptions
-
     run = PartsRun(batch=BatchRun(decoding=DecodeOptions(max_length=5)))
     units = list_units(paths, InputOptions(), LIMITS)
     share(captioner, photos, place, "2/2", units=units, run=run)
@@ -328,3 +338,110 @@ def test_an_interrupted_part_goes_on_from_its_journal(
     assert sum(isinstance(e, ImageDone) and e.reused for e in again) >= 15
     assert (place / "part-00000.jsonl").read_bytes() == (alone / "captions.jsonl").read_bytes()
     assert not (place / "_journals").exists()
+
+
+def test_a_part_whose_file_is_gone_is_made_again(
+    captioner: Captioner, photos: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "parts"
+    share(captioner, photos, place, "1/2")
+    (place / "part-01-of-02-00001.jsonl").unlink()
+    assert made(share(captioner, photos, place, "1/2")) == ["part-01-of-02-00001.jsonl"]
+
+
+def test_a_part_with_two_vouchers_is_made_again(
+    captioner: Captioner, photos: Path, tmp_path: Path
+) -> None:
+    """As two machines leave it that made the same share at once, with different settings."""
+    place, other = tmp_path / "parts", tmp_path / "other"
+    share(captioner, photos, place)
+    run = PartsRun(batch=BatchRun(decoding=DecodeOptions(max_length=5)))
+    share(captioner, photos, other, run=run)
+    shutil.copy(next((other / "_parts").glob("00002-*")), place / "_parts")
+    assert "share 1/1 has 12 of its 11 parts" in merge_error(place)
+    assert made(share(captioner, photos, place)) == ["part-00002.jsonl"]
+    check_parts(str(place))
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_nothing_of_an_earlier_longer_list_stays(
+    resume: bool, captioner: Captioner, photos: Path, tmp_path: Path
+) -> None:
+    """Readers that take all `part-*` would find images twice."""
+    place = tmp_path / "parts"
+    share(captioner, photos, place)
+    next((place / "_parts").glob("00009-*")).unlink()  # as if killed before the voucher
+    events = share(captioner, photos, place, part_size=20, resume=resume)
+    assert isinstance(events[-1], ShareFinished)
+    written = sorted(file.name for file in place.glob("part-*"))
+    assert written == [f"part-0000{number}.jsonl" for number in range(3)]
+    check_parts(str(place))
+
+
+def test_a_second_run_of_a_share_takes_nothing_from_the_first(
+    captioner: Captioner, photos: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "parts"
+    job = ShareJob(place=str(place), part_size=4)
+    first = caption_share(captioner, list_units(names(photos), InputOptions(), LIMITS), job)
+    assert any(isinstance(event, PartDone) for event in first)
+    with pytest.raises(StorageError, match="Another run"):
+        share(captioner, photos, place, resume=False)
+    *_, last = first
+    assert isinstance(last, ShareFinished)
+    assert len(json.loads((place / MANIFEST).read_text())["parts"]) == 11
+
+
+def test_an_output_of_which_parts_were_removed_meanwhile_is_not_called_complete(
+    captioner: Captioner, photos: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "parts"
+    job = ShareJob(place=str(place), part_size=4)
+    events = caption_share(captioner, list_units(names(photos), InputOptions(), LIMITS), job)
+    assert any(isinstance(event, PartDone) for event in events)
+    for voucher in (place / "_parts").iterdir():
+        voucher.unlink()
+    with pytest.raises(DataError, match="of its 11 parts"):
+        list(events)
+    assert not (place / MANIFEST).exists()
+
+
+def test_what_was_written_during_a_merge_is_noticed(
+    captioner: Captioner, photos: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "parts"
+    share(captioner, photos, place, "1/2")
+    share(captioner, photos, place, "2/2")
+    checked = check_parts(str(place))
+    check_unchanged(checked)
+    for number in (1, 2):
+        share(captioner, photos, place, f"{number}/2", part_size=5)
+    with pytest.raises(DataError, match="written to meanwhile"):
+        check_unchanged(checked)
+
+
+def test_damaged_files(captioner: Captioner, photos: Path, tmp_path: Path) -> None:
+    place = tmp_path / "parts"
+    share(captioner, photos, place)
+    part = place / "part-00004.jsonl"
+    content = part.read_bytes()
+    part.write_bytes(content[:-300])
+    with pytest.raises(DataError, match=r"part-00004\.jsonl was changed"):
+        check_content(check_parts(str(place)))
+    part.write_bytes(content)
+    check_content(check_parts(str(place)))
+    voucher = next((place / "_parts").glob("00004-*"))
+    for file in (voucher, place / "_shares" / "all.json", place / "_plan.json"):
+        before = file.read_bytes()
+        file.write_text('{"schema_version": 1, "kind": "capgen-parts"}\n')
+        assert f"{file.name} is damaged" in merge_error(place)
+        file.write_bytes(before)
+
+
+def test_a_manifest_that_is_somebody_elses(
+    captioner: Captioner, photos: Path, tmp_path: Path
+) -> None:
+    (tmp_path / MANIFEST).write_text("mine")
+    with pytest.raises(ProtectedFileError):
+        share(captioner, photos, tmp_path)
+    assert (tmp_path / MANIFEST).read_text() == "mine"

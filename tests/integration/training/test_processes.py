@@ -9,6 +9,7 @@ import signal
 import time
 
 import pytest
+import torch
 
 from capgen.records import RunResumed, RunStarted
 from capgen.training.plan.stages import read_plan
@@ -18,7 +19,7 @@ from capgen.training.run.train import resume, train
 from capgen.training.run.train_stages import train_stages
 from tests.minis import write_flickr8k
 from tests.rank_processes import run_ranks
-from tests.tiny_models import save_tiny_mini
+from tests.tiny_models import save_tiny_clip, save_tiny_gpt2, save_tiny_mini
 from tests.training_runs import (
     SENTENCES,
     clip_config,
@@ -32,7 +33,7 @@ GENTLE = {"learning_rate": 1e-4, "decoder_learning_rate": 1e-4, "encoder_learnin
 # 8 images are steps of 3, 3 and 2: not every process has an image of each step.
 SHORT = {"batch_size": 3, "num_epochs": 3, **GENTLE}
 # Rewards are differences of large terms, and the small model has many weights that hardly matter.
-GENTLER = {**SHORT, "learning_rate": 1e-6, "encoder_learning_rate": 1e-6}
+GENTLER = {**SHORT, "num_epochs": 2, "learning_rate": 1e-6, "encoder_learning_rate": 1e-6}
 STAGES = """
 [[stage]]
 name = "words"
@@ -76,34 +77,54 @@ def assert_same_curve(one, other, tolerance=1e-6):
         assert right == pytest.approx(left, rel=1e-5)
 
 
-@pytest.fixture
-def data(tmp_path):
-    return write_flickr8k(tmp_path / "data", eight_images(val=3))
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder of data and of a model's parts, which nobody changes."""
+    folder = tmp_path_factory.mktemp("processes")
+    write_flickr8k(folder / "data", eight_images(val=3))
+    save_tiny_clip(folder / "clip")
+    save_tiny_gpt2(folder / "gpt2", SENTENCES)
+    return folder
 
 
 @pytest.fixture
-def whole(tmp_path, data, parts):
+def short(place, tmp_path):
+    """Returns settings of a short run."""
+
+    def make(**settings):
+        return clip_config(place, place / "data", output_dir=tmp_path / "run", **SHORT | settings)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def whole(place):
     """A run in one process, undisturbed."""
-    config = clip_config(tmp_path, data, output_dir=tmp_path / "whole", **SHORT)
-    list(train(config))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CAPGEN_HOME", str(place / "home"))
+        config = clip_config(place, place / "data", output_dir=place / "whole", **SHORT)
+        list(train(config))
+    torch.set_num_threads(threads)
     return config.output_dir
 
 
 @pytest.mark.slow
-def test_two_and_four_processes_equal_one(tmp_path, data, parts, mini):
+def test_two_and_four_processes_equal_one(tmp_path, place, short, mini):
     """With a frozen encoder, a trained one and passes, rewards, and stages."""
+    data = place / "data"
+    rewards = {"objective": "scst", "samples_per_image": 3, "ema_decay": 0.0}
     kinds = {
-        "frozen": clip_config(tmp_path, data, train_encoder="none", **SHORT),
-        "passes": clip_config(tmp_path, data, **{**SHORT, "batch_size": 2, "accumulation": 3}),
-        "reward": run_config(
-            tmp_path, data, mini, objective="scst", samples_per_image=3, ema_decay=0.0, **GENTLER
-        ),
+        "frozen": short(train_encoder="none", num_epochs=2),
+        "passes": short(batch_size=2, accumulation=3, num_epochs=2),
+        "reward": run_config(tmp_path, data, mini, **rewards, **GENTLER),
     }
     files = {}
     for count in (1, 2, 4):
         folder = tmp_path / f"of-{count}"
         files[count] = [write_run(folder / f"{name}.toml", kind) for name, kind in kinds.items()]
-        staged = run_config(tmp_path, data, mini, train_encoder="none", **GENTLER)
+        staged = run_config(tmp_path, data, mini, train_encoder="none", test=False, **GENTLER)
         files[count] += [
             write_run(
                 folder / "staged.toml", staged, stages=STAGES, without=("num_epochs", "objective")
@@ -133,9 +154,9 @@ def images_of_steps(folder, count):
 
 
 @pytest.mark.slow
-def test_a_run_goes_on_with_other_numbers_of_processes(tmp_path, data, parts, whole, monkeypatch):
+def test_a_run_goes_on_with_other_numbers_of_processes(tmp_path, short, whole):
     """In two processes up to step 2, in one up to step 5, in four to the end."""
-    config = clip_config(tmp_path, data, **SHORT)
+    config = short()
     file = write_run(tmp_path / "changing.toml", config)
     images = {}
     for count, fault in ((2, "stop:1:1"), (1, "stop:0:4"), (4, "")):
@@ -154,9 +175,9 @@ def test_a_run_goes_on_with_other_numbers_of_processes(tmp_path, data, parts, wh
 
 @pytest.mark.slow
 @pytest.mark.parametrize("killed", [0, 1])
-def test_a_killed_process_ends_the_others(tmp_path, data, parts, whole, killed):
+def test_a_killed_process_ends_the_others(tmp_path, short, whole, killed):
     """At once, with a message; no more than the steps since the last state are lost."""
-    config = clip_config(tmp_path, data, save_every=1, **SHORT)
+    config = short(save_every=1)
     file = write_run(tmp_path / "killed.toml", config)
     ended = run_ranks([file], 3, fault=f"kill:{killed}:4")
     over = time.time()
@@ -174,9 +195,9 @@ def test_a_killed_process_ends_the_others(tmp_path, data, parts, whole, killed):
 
 
 @pytest.mark.slow
-def test_what_is_done_is_saved_when_another_process_dies(tmp_path, data, parts, whole):
+def test_what_is_done_is_saved_when_another_process_dies(tmp_path, short, whole):
     """Even without states in between: process 0 saves the last step that all have taken."""
-    file = write_run(tmp_path / "saved.toml", clip_config(tmp_path, data, save_every=0, **SHORT))
+    file = write_run(tmp_path / "saved.toml", short(save_every=0))
     run_ranks([file], 2, fault="kill:1:5")
     events = list(resume(tmp_path / "saved"))
     assert of_kind(RunResumed, events)[0].step == 5
@@ -185,9 +206,9 @@ def test_what_is_done_is_saved_when_another_process_dies(tmp_path, data, parts, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("asked", ["-1", "0", "1"])
-def test_processes_stop_in_a_validation(tmp_path, data, parts, whole, asked):
+def test_processes_stop_in_a_validation(tmp_path, short, whole, asked):
     """All of them, as a launcher asks, or one by hand: the state is that before it."""
-    file = write_run(tmp_path / "stopped.toml", clip_config(tmp_path, data, save_every=0, **SHORT))
+    file = write_run(tmp_path / "stopped.toml", short(save_every=0))
     ended = run_ranks([file], 2, fault=f"validate:{asked}:6")
     assert [end.code for end in ended] == [143, 143], [end.text for end in ended]
     events = list(resume(tmp_path / "stopped"))

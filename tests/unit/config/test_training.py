@@ -41,6 +41,10 @@ def test_an_unknown_preset_gets_a_suggestion():
         ({"learning_rate": float("nan")}, "--learning-rate"),
         ({"schedule": "step"}, "cosine, linear, constant"),
         ({"decoder": "gpt2"}, "--decoder"),
+        ({"shard_decoder": True, "objective": "scst"}, "--shard-decoder .* --objective scst"),
+        ({"shard_decoder": True, "lora_rank": 8}, "--shard-decoder .* --lora-rank"),
+        ({"shard_decoder": True, "class_nouns": True}, "--shard-decoder .* --class-nouns"),
+        ({"shard_decoder": True, "precision": "fp16"}, "--shard-decoder .* --precision fp16"),
     ],
 )
 def test_bad_values_are_named(settings, named):

@@ -37,6 +37,12 @@ def test_shares_cover_the_list_once() -> None:
     assert all(len(share) > 90 for share in shares)  # about 143
 
 
+def test_names_that_are_no_text() -> None:
+    """A file's bytes, and half a character, as JSON can have it."""
+    odd = ["photos/\udcff.jpg", "photos/\ud83d.jpg", "photos/\udfff.jpg"]
+    assert sorted(taken(odd, Share(1, 2)) + taken(odd, Share(2, 2))) == sorted(odd)
+
+
 def test_a_share_depends_neither_on_the_order_nor_on_other_names() -> None:
     share = Share(3, 16)
     shuffled = random.Random(0).sample([*NAMES, "another.jpg"], len(NAMES) + 1)

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 import capgen
+from capgen.cli.console import Console
+from capgen.cli.eval.view import follow
 from capgen.config import EvalConfig
 from capgen.errors import MetricError, UsageError
 from capgen.evaluation.chosen_images import best, drawn, ranking_metric, worst
@@ -23,6 +25,7 @@ from capgen.evaluation.events import (
 )
 from capgen.evaluation.report_sections import verdict
 from capgen.evaluation.result import Evaluation
+from capgen.metrics import score
 from capgen.metrics.score import score_captions
 from capgen.records import Example
 from tests.unit.evaluation.sets import GOOD, POOR, REFERENCES, Scripted, make_set
@@ -56,6 +59,17 @@ def test_events_come_in_order_and_end_with_the_result() -> None:
         EvaluationFinished,
     ]
     assert [event.done for event in events[:6]] == [1, 2, 3, 4, 5, 6]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("unpacked", [True, False])
+def test_the_user_is_told_that_a_metric_is_prepared(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], unpacked: bool
+) -> None:
+    monkeypatch.setattr(score, "are_unpacked", lambda: unpacked)
+    started = ScoringStarted(images=6, note=score.first_use_note(["bleu", "meteor_1_5"]))
+    follow([started, EvaluationFinished(evaluation=evaluated(GOOD))], Console(), "captioning", 6)
+    assert ("First use of METEOR-1.5" in capsys.readouterr().err) == (not unpacked)
+    assert score.first_use_note(["bleu"]) is None
 
 
 def test_images_without_a_caption_are_reported_and_not_scored() -> None:

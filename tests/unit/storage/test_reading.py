@@ -178,16 +178,21 @@ def test_files_are_uploaded_whole(s3_server: S3Server, tmp_path: Path) -> None:
     assert not copy.exists()
 
 
-def test_large_files_are_uploaded_in_parts(s3_server: S3Server, tmp_path: Path) -> None:
+def test_large_files_are_uploaded_in_parts(
+    s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Of 5 MiB, the least that S3 takes, instead of 50.
+    monkeypatch.setattr("s3fs.core.calculate_chunksize", lambda size, chunksize: 5 << 20)
     s3_server.fill("bucket", {})
     with (tmp_path / "a.bin").open("wb") as file:
-        file.truncate(110 << 20)
+        file.truncate(11 << 20)
     s3_server.requests.clear()
 
     upload(tmp_path / "a.bin", "s3://bucket/a.bin")
 
-    assert object_size("s3://bucket/a.bin") == 110 << 20
+    assert object_size("s3://bucket/a.bin") == 11 << 20
     assert s3_server.requests["POST"] == 2  # begins and completes it
+    assert s3_server.requests["PUT"] == 3
 
 
 def test_one_file_system_serves_all_threads(s3_server: S3Server) -> None:
@@ -235,7 +240,7 @@ def test_a_server_that_hangs_is_given_up(
     with pytest.raises(StoreError, match="does not answer"):
         attempt("s3://bucket/hangs.bin", lambda: _read_once(), waits=(0.0,))
 
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 50  # 60 by default
 
 
 def _read_once() -> bytes:

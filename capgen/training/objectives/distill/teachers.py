@@ -28,6 +28,7 @@ from capgen.training.objectives.cross_entropy import CaptionObjective, LastHidde
 from capgen.training.objectives.distill.loss import SequenceTeaching, Teaching, TokenTeaching
 from capgen.training.objectives.distill.teacher_captions import teachers_captions
 from capgen.training.objectives.learner import Learner
+from capgen.training.processes.crews import Crew
 
 TOKEN = "token"
 # Captions that both tokenizers must cut in the same way.
@@ -60,6 +61,7 @@ def make_teaching(
     examples: Sequence[Example],
     used: NDArray[np.int64],
     digest: str,
+    crew: Crew,
 ) -> Generator[PreparationEvent | Notice, None, Teaching | None]:
     """Return the teachers' loss, if the run has teachers.
 
@@ -69,13 +71,15 @@ def make_teaching(
         examples: The training images.
         used: The numbers of those that the run uses.
         digest: That of the data set.
+        crew: The processes that cache what the teachers say.
     """
     if not config.teachers:
         return None
     if config.distill == TOKEN:
-        return (yield from _token_teaching(config, examples, used, digest, student.device))
+        return (yield from _token_teaching(config, examples, used, digest, student.device, crew))
     some = [examples[number] for number in used.tolist()]
-    captions = yield from teachers_captions(config, some, digest, student.device)
+    with crew.leader_first():
+        captions = yield from teachers_captions(config, some, digest, student.device)
     rows: list[list[Ids]] = [[] for _ in examples]
     for number, encoded in zip(used.tolist(), student.codec.encode_groups(captions), strict=True):
         rows[number] = encoded
@@ -88,6 +92,7 @@ def _token_teaching(
     used: NDArray[np.int64],
     digest: str,
     device: torch.device,
+    crew: Crew,
 ) -> Generator[PreparationEvent | Notice, None, TokenTeaching]:
     """Load the teachers, and compute or read their encoders' states for the training images."""
     taught: list[tuple[CaptionObjective, Inputs]] = []
@@ -95,7 +100,9 @@ def _token_teaching(
         teacher = load_captioning(resolve_model(name))
         teacher.model.eval().requires_grad_(False).to(device)
         front = FrozenFront(LastHiddenState(teacher.model.encoder), teacher.preprocessor, device)
-        states = yield from feature_inputs(examples, used, front, "train", digest, config.workers)
+        states = yield from feature_inputs(
+            examples, used, front, "train", digest, config.workers, crew
+        )
         taught.append((CaptionObjective(teacher.model, cached=True), states))
     return TokenTeaching(taught, config.distill_temperature)
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from capgen.metrics.meteor_1_5.align import align
 from capgen.metrics.meteor_1_5.matches import Match
 from capgen.metrics.meteor_1_5.words import EXACT, PARAPHRASE, STEM, SYNONYM
+from tests.unit.metrics.meteor_1_5.plain_search import plain_search
 
 
 def equal_words(caption: list[str], reference: list[str]) -> list[list[Match]]:
     return [
-        [Match(n, 1, m, 1, EXACT) for m, other in enumerate(caption) if other == word]
-        for n, word in enumerate(reference)
+        [Match(1, m, 1, EXACT) for m, other in enumerate(caption) if other == word]
+        for word in reference
     ]
 
 
@@ -39,7 +42,7 @@ def equal_words(caption: list[str], reference: list[str]) -> list[list[Match]]:
 def test_equal_words(caption: str, reference: str, expected: list[tuple[int, int]]) -> None:
     words = caption.split()
     matches = align(equal_words(words, reference.split()), len(words)).matches
-    assert [(match.start, match.caption_start) for match in matches] == expected
+    assert [(start, match.caption_start) for start, match in matches] == expected
 
 
 def test_chunks() -> None:
@@ -51,18 +54,18 @@ def test_chunks() -> None:
 
 def test_a_stem_that_is_a_synonym_too_must_not_begin_a_chunk() -> None:
     """`dogs` against `dog`: the two matches compete, and either covers nothing."""
-    twice = [Match(0, 1, 0, 1, STEM), Match(0, 1, 0, 1, SYNONYM)]
+    twice = [Match(1, 0, 1, STEM), Match(1, 0, 1, SYNONYM)]
     assert align([twice], 1).matches == []
-    assert align([twice[:1]], 1).matches == twice[:1]
-    after = [Match(1, 1, 1, 1, STEM), Match(1, 1, 1, 1, SYNONYM)]
-    first = Match(0, 1, 0, 1, EXACT)
-    assert align([[first], after], 2).matches == [first, after[0]]
+    assert align([twice[:1]], 1).matches == [(0, twice[0])]
+    after = [Match(1, 1, 1, STEM), Match(1, 1, 1, SYNONYM)]
+    first = Match(1, 0, 1, EXACT)
+    assert align([[first], after], 2).matches == [(0, first), (1, after[0])]
 
 
 def test_a_paraphrase_of_two_words_covers_one() -> None:
-    twice = [Match(0, 2, 0, 1, PARAPHRASE)] * 2
-    assert align([twice, []], 1).matches == twice[:1]
-    assert align([[Match(0, 1, 0, 1, PARAPHRASE)] * 2], 1).matches == []
+    twice = [Match(2, 0, 1, PARAPHRASE)] * 2
+    assert align([twice, []], 1).matches == [(0, twice[0])]
+    assert align([[Match(1, 0, 1, PARAPHRASE)] * 2], 1).matches == []
 
 
 def test_the_beam_is_narrow() -> None:
@@ -71,3 +74,28 @@ def test_the_beam_is_narrow() -> None:
     alignment = align(equal_words(words, words), 60)
     assert len(alignment.matches) == 60
     assert alignment.chunks == 1
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_shortcuts_change_nothing(seed: int) -> None:
+    """Few and many words, in which the beam holds all alignments and in which it does not."""
+    chance = random.Random(seed)
+    for _ in range(50):
+        options, size = random_options(chance)
+        assert align(options, size).matches == plain_search(options)
+
+
+def random_options(chance: random.Random) -> tuple[list[list[Match]], int]:
+    """Return matches of random sentences of few words, and of random phrases."""
+    kinds = "abcdefgh"[: chance.randint(2, 8)]
+    caption = chance.choices(kinds, k=chance.randint(1, 12))
+    options = equal_words(caption, chance.choices(kinds, k=chance.randint(1, 12)))
+    for matcher in (STEM, SYNONYM):
+        for start in chance.sample(range(len(options)), k=chance.randint(0, 1)):
+            options[start].append(Match(1, chance.randrange(len(caption)), 1, matcher))
+    for _ in range(chance.choice([0, 0, 1, 4])):
+        start, place = chance.randrange(len(options)), chance.randrange(len(caption))
+        size = chance.randint(1, min(3, len(options) - start))
+        length = chance.randint(1, min(3, len(caption) - place))
+        options[start].append(Match(size, place, length, PARAPHRASE))
+    return options, len(caption)

@@ -102,8 +102,10 @@ def test_many_captions_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_cache_is_made_once(table: Path, tmp_path: Path) -> None:
+    assert not paraphrases.are_unpacked()
     first = counts("x before y", "x in front of y")
-    (cached,) = (tmp_path / "home" / "cache").glob("*.npy")
+    assert paraphrases.are_unpacked()
+    (cached,) = (tmp_path / "home" / "cache" / "meteor-paraphrases").glob("*.npy")
     before = cached.stat().st_mtime_ns
     table.write_bytes(b"\0" * 100 + table.read_bytes()[-8:])
     assert counts("x before y", "x in front of y") == first
@@ -125,7 +127,7 @@ def test_two_at_a_time_make_one_cache(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert rows == [rows[0]] * 4
-    assert len(list((tmp_path / "home" / "cache").glob("*.npy"))) == 1
+    assert len(list((tmp_path / "home" / "cache" / "meteor-paraphrases").glob("*.npy"))) == 1
 
 
 def test_a_damaged_table(table: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from capgen.metrics.meteor_1_5.words import EXACT, STEM, SYNONYM, KnownWords, Vocabulary
+from capgen.metrics.meteor_1_5.words import EXACT, STEM, SYNONYM, Vocabulary
 from tests.unit.metrics.meteor_1_5.lists import LISTS
 
 
@@ -25,11 +25,23 @@ from tests.unit.metrics.meteor_1_5.lists import LISTS
     ],
 )
 def test_matchers(word: str, other: str, matchers: tuple[int, ...]) -> None:
-    vocabulary = Vocabulary([word, other], KnownWords(LISTS))
-    number = vocabulary.number
-    assert vocabulary.near[number[word]].get(number[other], ()) == matchers
-    assert vocabulary.near[number[other]].get(number[word], ()) == matchers
+    vocabulary = Vocabulary(LISTS)
+    first, second = vocabulary.numbers([word, other])
+    assert vocabulary.matchers(first, second) == matchers
+    assert vocabulary.matchers(second, first) == matchers
+    assert (
+        (second in vocabulary.near[first]) == (first in vocabulary.near[second]) == bool(matchers)
+    )
+
+
+def test_words_are_numbered_once() -> None:
+    vocabulary = Vocabulary(LISTS)
+    assert vocabulary.numbers(["the", "dog", "the"]) == [0, 1, 0]
+    assert vocabulary.numbers(["dogs", "dog"]) == [2, 1]
+    assert vocabulary.near == [{0}, {1, 2}, {1, 2}]
 
 
 def test_function_words() -> None:
-    assert Vocabulary(["the", "dog"], KnownWords(LISTS)).is_function == [True, False]
+    vocabulary = Vocabulary(LISTS)
+    vocabulary.numbers(["the", "dog"])
+    assert vocabulary.is_function == [True, False]

@@ -77,6 +77,23 @@ def test_images_with_about_as_many_words_go_together(ranks):
     assert sorted(found) == numbers.tolist()
 
 
+@pytest.mark.parametrize("images", [1, 2, 3, 7, 8])
+@pytest.mark.parametrize("ranks", [1, 2, 3, 4])
+def test_processes_can_have_as_many_passes_as_each_other(images, ranks):
+    numbers = torch.arange(images)
+    cut = [
+        micro_batches(
+            captions(WORDS[:images]), numbers, 4, CODEC, rank=rank, processes=ranks, equal=True
+        )
+        for rank in range(ranks)
+    ]
+    assert len({len(batches) for batches in cut}) == 1
+    every = [batch for batches in cut for batch in batches]
+    seen = [number for batch in every if not batch.idle for number in batch.images.tolist()]
+    assert sorted(seen) == numbers.tolist()
+    assert sum(batch.captions.tokens for batch in every if batch.idle) == 0
+
+
 def test_a_step_in_one_pass_keeps_its_order():
     numbers = torch.arange(len(WORDS))
     (batch,) = micro_batches(captions(), numbers, 64, CODEC, rank=0, processes=1)
@@ -125,7 +142,7 @@ def losses(made: Trainer, epochs: Sequence[int]) -> list[float]:
 
 
 def weights(made: Trainer) -> Tensor:
-    return torch.cat([parameter.detach().flatten() for parameter in made.parameters])
+    return torch.cat([parameter.detach().flatten() for parameter in made.weights.parameters])
 
 
 def test_a_step_in_small_passes_is_the_same_step():

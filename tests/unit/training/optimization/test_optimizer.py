@@ -20,7 +20,9 @@ def _groups(model, config):
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     return {
         names[id(parameter)]: (group["lr"], group["weight_decay"])
-        for group in build_optimizer(model, config, CPU).param_groups
+        for group in build_optimizer(
+            model, dict(model.named_parameters()), config, CPU
+        ).param_groups
         for parameter in group["params"]
     }
 
