@@ -118,7 +118,13 @@ class ScoreReport:
 
 def left_out_notes(reasons: Mapping[str, str]) -> list[str]:
     """Return the notes on metrics that are left out, given the reason of each."""
-    return [f"{name} is left out: {reason}" for name, reason in reasons.items()]
+    sharing: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        sharing.setdefault(reason, []).append(name)
+    return [
+        f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} left out: {reason}"
+        for reason, names in sharing.items()
+    ]
 
 
 def _or_none(value: float) -> float | None:

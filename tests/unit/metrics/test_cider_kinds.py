@@ -151,6 +151,7 @@ def test_spider_is_left_out_where_spice_fails(monkeypatch: pytest.MonkeyPatch) -
     reason = "The official SPICE was killed. Leave it out."
     assert report.left_out == {"spice": reason, "spider": reason}
     assert set(report.failed) == {"spice", "spider"}
+    assert f"spice and spider are left out: {reason}" in report.notes
     with pytest.raises(MetricError, match=r"^The official SPICE was killed$"):
         score_captions(PREDICTIONS["plausible"], REFERENCES, metrics=["spice", "spider"])
 
