@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -28,14 +29,14 @@ def test_ctrl_c_while_its_file_is_removed_is_no_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    remove = Path.rmdir
+    remove = shutil.rmtree
 
-    def until_ctrl_c(folder: Path) -> None:
+    def until_ctrl_c(folder: Path, ignore_errors: bool) -> None:
         remove(folder)
         monkeypatch.undo()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Path, "rmdir", until_ctrl_c)
+    monkeypatch.setattr(shutil, "rmtree", until_ctrl_c)
     part = Part(number=0, units=(), positions=(), digest=b"")
     writer = PartWriter(part, Folder(), PartsRun())
     with pytest.raises(KeyboardInterrupt):
