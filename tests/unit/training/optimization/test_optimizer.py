@@ -11,6 +11,8 @@ from capgen.config import train_config
 from capgen.models.build import build_clip_gpt2
 from capgen.training.optimization.learning_rate import schedule_factor
 from capgen.training.optimization.optimizer import build_optimizer, part_of
+from capgen.training.optimization.trained_weights import TrainedWeights
+from capgen.training.processes.base import Alone
 from tests.tiny_models import save_tiny_clip, save_tiny_gpt2, tiny_mini
 
 CPU = torch.device("cpu")
@@ -18,6 +20,7 @@ CPU = torch.device("cpu")
 
 def _groups(model, config):
     names = {id(parameter): name for name, parameter in model.named_parameters()}
+    trained = TrainedWeights(model, Alone()).named
     return {
         names[id(parameter)]: (group["lr"], group["weight_decay"])
         for group in build_optimizer(
