@@ -23,9 +23,7 @@ def _groups(model, config):
     trained = TrainedWeights(model, Alone()).named
     return {
         names[id(parameter)]: (group["lr"], group["weight_decay"])
-        for group in build_optimizer(
-            model, dict(model.named_parameters()), config, CPU
-        ).param_groups
+        for group in build_optimizer(model, trained, config, CPU).param_groups
         for parameter in group["params"]
     }
 
