@@ -168,7 +168,7 @@ def reading(
         hub.users = dict(USERS)
         parts = supplies.root / "parts"
         hub.repositories = {
-            "openai/clip-vit-base-patch32": {"main": parts / "clip"},
+            "openai/clip-vit-base-patch32": {"main": parts / "judge"},
             "gpt2": {"main": parts / "gpt2"},
             "USER/NAME": {"main": supplies.model},
         }

@@ -25,7 +25,7 @@ from capgen.training.run.train import train
 from tests.fakes import draw_image
 from tests.minis import MiniImage, coco_json, write_coco, write_flickr8k
 from tests.pages import ROOT
-from tests.tiny_models import save_tiny_clip_with_words, save_tiny_gpt2
+from tests.tiny_models import save_tiny_clip, save_tiny_clip_with_words, save_tiny_gpt2
 from tests.training_runs import NO_NOISE, SENTENCES
 
 RUNS = ("RUN", "first", "big")
@@ -72,7 +72,8 @@ def make_supplies(root: Path) -> Supplies:
         for name in ("flickr8k", "my-photos"):
             install(root / "work", name)
         parts = root / "parts"
-        save_tiny_clip_with_words(parts / "clip")
+        save_tiny_clip(parts / "clip")
+        save_tiny_clip_with_words(parts / "judge")
         save_tiny_gpt2(parts / "gpt2", SENTENCES)
         _train(root)
         _review(root)

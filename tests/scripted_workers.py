@@ -11,7 +11,6 @@ from capgen.captioning.batch.pipeline import BatchFinished
 from capgen.captioning.batch.sources import FileSource
 from capgen.config import ImageLimits
 from capgen.distributed.caption_share import PartReused
-from capgen.distributed.parts_folder import PartDone
 from capgen.distributed.plan import ImageUnit, Part, Plan, Unit
 from capgen.distributed.share import Share
 from capgen.distributed.tasks import (
@@ -24,6 +23,7 @@ from capgen.distributed.tasks import (
     WorkerLost,
     WorkerReady,
 )
+from capgen.distributed.vouchers import PartDone
 from capgen.records import CaptionFailure, Record
 
 

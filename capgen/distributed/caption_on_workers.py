@@ -17,10 +17,11 @@ from capgen.distributed.caption_share import (
     journal_path,
     open_parts,
 )
-from capgen.distributed.parts_folder import PartDone, PartsFolder
+from capgen.distributed.parts_folder import PartsFolder
 from capgen.distributed.plan import Part, Plan, Unit
 from capgen.distributed.schedule import Policy, ScheduleEvent, schedule
 from capgen.distributed.tasks import PartMade, Pool, Task
+from capgen.distributed.vouchers import PartDone
 from capgen.errors import StorageError, UsageError
 from capgen.locks import Lock
 from capgen.records import CaptionFailure, Record

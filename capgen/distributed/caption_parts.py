@@ -15,8 +15,8 @@ from capgen.captioning.batch.pipeline import BatchFinished, BatchRun, ImageDone,
 from capgen.captioning.batch.sources import Source
 from capgen.captioning.captioner import Captioner
 from capgen.config import NO_TAGS, TagOptions
-from capgen.distributed.parts_folder import PartDone
 from capgen.distributed.plan import Part
+from capgen.distributed.vouchers import PartDone
 from capgen.output.base import Write
 from capgen.output.formats import open_format
 from capgen.records import CaptionFailure, Record

@@ -19,9 +19,10 @@ from capgen.captioning.captioner import Captioner
 from capgen.config import DecodeOptions, TagOptions
 from capgen.distributed.caption_parts import PartsRun, caption_parts
 from capgen.distributed.merge import check_parts
-from capgen.distributed.parts_folder import PartDone, PartsFolder, ShareDone
+from capgen.distributed.parts_folder import PartsFolder
 from capgen.distributed.plan import DEFAULT_PART_SIZE, Part, Plan, Unit
 from capgen.distributed.share import Share
+from capgen.distributed.vouchers import PartDone, ShareDone
 from capgen.paths import unfinished_dir
 
 _JOURNALS = "_journals"

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from io import BytesIO
 from itertools import pairwise
 
-from capgen.distributed.parts_folder import PartDone, ShareDone, WrittenParts, iterate_runs
 from capgen.distributed.plan import sum_of_names
 from capgen.distributed.share import Share
+from capgen.distributed.vouchers import PartDone, ShareDone, iterate_runs
+from capgen.distributed.written_parts import WrittenParts
 from capgen.errors import DataError
 
 # A record: a line of JSON Lines with its end, or a row of a table.

@@ -18,9 +18,9 @@ from capgen.captioning.captioner import Captioner
 from capgen.captioning.runtimes.cores import lanes_and_threads
 from capgen.distributed.caption_parts import PartsRun, caption_parts
 from capgen.distributed.caption_share import absorb_records, open_journal, record_work
-from capgen.distributed.parts_folder import PartDone
 from capgen.distributed.plan import Part, Unit
 from capgen.distributed.tasks import PartMade, Piece, PieceMade, Task
+from capgen.distributed.vouchers import PartDone
 from capgen.errors import ImageError, UsageError
 from capgen.records import CaptionFailure, Record
 

@@ -17,7 +17,6 @@ from typing import Protocol
 from capgen.captioning.batch.pipeline import BatchFinished
 from capgen.distributed.caption_share import PartReused
 from capgen.distributed.isolation import Isolation
-from capgen.distributed.parts_folder import PartDone
 from capgen.distributed.plan import Part
 from capgen.distributed.tasks import (
     PartMade,
@@ -30,6 +29,7 @@ from capgen.distributed.tasks import (
     WorkerLost,
     WorkerReady,
 )
+from capgen.distributed.vouchers import PartDone
 from capgen.errors import CapgenError, ModelError
 from capgen.records import CaptionFailure, Record
 

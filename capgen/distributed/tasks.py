@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from capgen.captioning.batch.pipeline import BatchFinished
-from capgen.distributed.parts_folder import PartDone
 from capgen.distributed.plan import Part
+from capgen.distributed.vouchers import PartDone
 from capgen.records import CaptionFailure, Record
 
 

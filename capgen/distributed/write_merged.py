@@ -12,7 +12,8 @@ from typing import Any
 
 from capgen.config import CsvOptions, TagOptions
 from capgen.distributed.merge import CheckedParts, merged_lines, part_bytes
-from capgen.distributed.parts_folder import PartDone, WrittenParts, iterate_runs
+from capgen.distributed.vouchers import PartDone, iterate_runs
+from capgen.distributed.written_parts import WrittenParts
 from capgen.errors import UsageError
 from capgen.output.formats import open_format
 from capgen.output.parquet import open_rows, parquet_schema

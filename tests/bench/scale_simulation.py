@@ -26,10 +26,10 @@ from pathlib import Path
 from capgen.config import ImageLimits, InputOptions
 from capgen.distributed.caption_on_workers import caption_on_workers
 from capgen.distributed.caption_share import ShareJob
-from capgen.distributed.parts_folder import PartDone
 from capgen.distributed.schedule import PartRetried, Policy, Workers, schedule
 from capgen.distributed.tasks import PartMade, Task, WorkerReady
 from capgen.distributed.units import list_units
+from capgen.distributed.vouchers import PartDone
 from tests.scripted_workers import Outcome, ScriptedOutput, ScriptedPool, parts_of
 
 SIZES = (100, 1_000, 10_000)

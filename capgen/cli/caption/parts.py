@@ -36,11 +36,11 @@ from capgen.distributed.caption_share import (
     ShareJob,
     caption_share,
 )
-from capgen.distributed.parts_folder import PartDone
 from capgen.distributed.plan import DEFAULT_PART_SIZE, Unit
 from capgen.distributed.schedule import ScheduleEvent
 from capgen.distributed.share import Share
 from capgen.distributed.units import list_units
+from capgen.distributed.vouchers import PartDone
 from capgen.errors import UsageError
 from capgen.output.base import suffix_format
 from capgen.storage.drivers import check_driver

@@ -34,9 +34,9 @@ from capgen.distributed.merge import (
     check_positions,
     check_unchanged,
 )
-from capgen.distributed.parts_folder import MANIFEST, PartDone
 from capgen.distributed.share import Share
 from capgen.distributed.units import list_units
+from capgen.distributed.vouchers import MANIFEST, PartDone
 from capgen.distributed.write_merged import write_merged
 from capgen.errors import DataError, ProtectedFileError, StorageError, UsageError
 from capgen.output.formats import open_format

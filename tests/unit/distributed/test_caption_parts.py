@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from capgen.distributed.caption_parts import PartsRun, PartWriter
-from capgen.distributed.parts_folder import PartDone
 from capgen.distributed.plan import Part
+from capgen.distributed.vouchers import PartDone
 
 
 class Folder:

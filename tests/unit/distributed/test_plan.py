@@ -9,9 +9,9 @@ import pytest
 
 from capgen.captioning.batch.sources import FileSource
 from capgen.distributed.caption_parts import add_to_runs
-from capgen.distributed.parts_folder import PartDone, iterate_runs
 from capgen.distributed.plan import ImageUnit, Plan, sum_of_names
 from capgen.distributed.share import Share
+from capgen.distributed.vouchers import PartDone, iterate_runs
 from capgen.errors import UsageError
 
 NAMES = [f"photos/{number}.jpg" for number in range(1000)]

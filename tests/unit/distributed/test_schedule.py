@@ -8,7 +8,6 @@ import pytest
 
 from capgen.captioning.batch.pipeline import BatchFinished
 from capgen.distributed.caption_share import PartReused
-from capgen.distributed.parts_folder import PartDone
 from capgen.distributed.plan import Part
 from capgen.distributed.schedule import (
     PartFailures,
@@ -20,6 +19,7 @@ from capgen.distributed.schedule import (
     schedule,
 )
 from capgen.distributed.tasks import Task
+from capgen.distributed.vouchers import PartDone
 from capgen.errors import CapgenError, ModelError, StorageError
 from capgen.records import CaptionFailure
 from tests.scripted_workers import (
