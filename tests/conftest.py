@@ -33,6 +33,8 @@ os.environ["HF_ENDPOINT"] = UNREACHABLE
 os.environ["HF_HUB_DISABLE_XET"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["DO_NOT_TRACK"] = "1"  # Daft asks a server when it is imported
+# Ray looks for it in a home that differs from test to test.
+os.environ["RAY_AUTH_TOKEN"] = "0" * 64
 # Spark's workers are this Python, not the one that PATH finds.
 os.environ["PYSPARK_PYTHON"] = sys.executable
 # Tiny models gain nothing from threads, and lose much when the tests share the cores.

@@ -39,6 +39,12 @@ SHIPPED = (
         "`make_imagenet_nouns`",
     ),
     (
+        "metrics/objects/*",
+        "COCO's 80 kinds of objects, with words for them",
+        "MIT",
+        "capgen; the names are those of COCO's categories",
+    ),
+    (
         "models/onnx/backbones/*",
         "graphs of EfficientNet-Lite's backbones, without weights",
         "MIT",

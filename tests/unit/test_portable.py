@@ -22,6 +22,8 @@ GUARDED = {
     ("file_attributes.py", "os.chown"),
     ("locks.py", "fcntl"),
     ("available_memory.py", "os.sysconf"),
+    ("metrics/java.py", "os.killpg"),
+    ("metrics/java.py", "signal.SIGKILL"),
     ("reviews/journal.py", "os.O_DIRECTORY"),
     ("service/open_files.py", "resource"),
     ("temporary_files.py", "fcntl"),

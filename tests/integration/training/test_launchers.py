@@ -80,7 +80,7 @@ def test_the_commands_for_one_machine(tmp_path, environment, settings, launcher)
         line
         for block in blocks(PAGE)
         for line in block.text.splitlines()
-        if line.startswith(launcher)
+        if line.startswith(launcher) and "--batch-size 256" in line
     )
     tiny = command.replace("--dataset coco --batch-size 256", f"--config {settings}")
     tiny = tiny.replace("4 -m", "2 -m").replace("--nproc", f"--master-port {free_port()} --nproc")

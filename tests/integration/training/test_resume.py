@@ -260,7 +260,7 @@ def test_weights_that_are_no_numbers_are_never_saved(tmp_path, data, parts, monk
     def step(self, numbers):
         plain(self, numbers)
         if self.step == 3:
-            self.parameters[0].data.view(-1)[0] = float("nan")
+            self.weights.parameters[0].data.view(-1)[0] = float("nan")
 
     monkeypatch.setattr(Trainer, "_step", step)
     config = clip_config(tmp_path, data, num_epochs=3, save_every=1, log_every=10)
