@@ -408,6 +408,7 @@ def test_a_connection_that_says_nothing_is_closed(
     bundled: Captioner, images: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "_SECONDS_FOR_HEAD", 0.2)
+    monkeypatch.setattr(server, "_SECONDS_IDLE", 0.2)
     with serving(bundled) as service:
         port = int(service.url.rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
