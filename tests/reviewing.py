@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -178,15 +179,42 @@ def chromium_with_profile(playwright: Playwright, profile: Path) -> BrowserConte
 
 
 def kill_chromium(profile: Path) -> None:
-    """End the browser with this profile, and all its processes, without a warning (Linux)."""
+    """Kill the browser with this profile, and wait until the rest of its processes has ended.
+
+    They end with it, but not at once. A browser that is started while the one that holds the
+    storage still runs finds that locked, and begins with an empty one (Linux).
+    """
+    parents = dict(_processes())
+    [browser] = [number for number in parents if _runs(number, profile)]
+    family = {browser}
+    while more := {number for number, parent in parents.items() if parent in family} - family:
+        family |= more
+    os.kill(browser, signal.SIGKILL)
+    deadline = time.monotonic() + 60
+    while family & {number for number, _ in _processes()}:
+        assert time.monotonic() < deadline, "processes of a killed browser do not end"
+        time.sleep(0.005)
+
+
+def _processes() -> Iterator[tuple[int, int]]:
+    """Yield the numbers of the processes that run, and of their parents."""
     for place in Path("/proc").glob("[0-9]*"):
         try:
-            command = (place / "cmdline").read_bytes()
+            told = (place / "stat").read_text("ascii", "replace")
         except OSError:  # it has ended meanwhile
             continue
-        # Renderers and the rest of its processes end with it.
-        if f"--user-data-dir={profile}\0".encode() in command and b"--type=" not in command:
-            os.kill(int(place.name), signal.SIGKILL)
+        state, parent = told.rpartition(")")[2].split()[:2]  # after its name
+        if state != "Z":
+            yield int(place.name), int(parent)
+
+
+def _runs(number: int, profile: Path) -> bool:
+    """Whether a process is the main one of the browser with this profile."""
+    try:
+        command = Path("/proc", str(number), "cmdline").read_bytes()
+    except OSError:
+        return False
+    return f"--user-data-dir={profile}\0".encode() in command and b"--type=" not in command
 
 
 # Tells Python what the page says, while it says it.
