@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from contextlib import suppress
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +35,23 @@ class Cache:
         key = "\0".join(sources).encode("utf-8", "surrogateescape")
         digest = hashlib.sha256(key).hexdigest()
         return self.path / f"{digest[:32]}{suffix}"
+
+    @contextmanager
+    def database(self, table: str) -> Iterator[sqlite3.Connection | None]:
+        """Open it as a database with a table, or yield None if that is impossible.
+
+        Args:
+            table: What `CREATE TABLE IF NOT EXISTS` takes: a name, and the columns in brackets.
+        """
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(self.path, timeout=10)
+            connection.execute(f"CREATE TABLE IF NOT EXISTS {table}")
+        except (OSError, sqlite3.Error):
+            yield None
+            return
+        with closing(connection):
+            yield connection
 
 
 IMAGES = Cache("pictures", "decoded images")

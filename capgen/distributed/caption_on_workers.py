@@ -19,7 +19,8 @@ from capgen.distributed.caption_share import (
 )
 from capgen.distributed.parts_folder import PartsFolder
 from capgen.distributed.plan import Part, Plan, Unit
-from capgen.distributed.schedule import Policy, ScheduleEvent, schedule
+from capgen.distributed.schedule import Policy, schedule
+from capgen.distributed.schedule_events import ScheduleEvent
 from capgen.distributed.tasks import PartMade, Pool, Task
 from capgen.distributed.vouchers import PartDone
 from capgen.errors import StorageError, UsageError

@@ -23,7 +23,8 @@ from capgen.distributed.caption_on_workers import caption_on_workers
 from capgen.distributed.caption_share import ShareFinished, ShareJob
 from capgen.distributed.part_worker import PartWorker, WorkerJob, portable
 from capgen.distributed.plan import Unit
-from capgen.distributed.schedule import Policy, ScheduleEvent
+from capgen.distributed.schedule import Policy
+from capgen.distributed.schedule_events import ScheduleEvent
 from capgen.distributed.tasks import (
     Report,
     Task,

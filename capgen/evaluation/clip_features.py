@@ -11,7 +11,7 @@ import logging
 import sqlite3
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Vector = npt.NDArray[np.float32]
+_TABLE = (
+    "features (model TEXT, kind TEXT, content BLOB, vector BLOB,"
+    " PRIMARY KEY (model, kind, content))"
+)
 _IMAGES_AT_ONCE, _TEXTS_AT_ONCE = 32, 256
 
 
@@ -62,7 +66,7 @@ def clip_features(
     prompts = {text: _readable(PREFIX + text) for text in wanted}
     digests = {text: hashlib.sha256(prompt.encode()).digest() for text, prompt in prompts.items()}
     of_digest = {digest: prompts[text] for text, digest in digests.items()}
-    with _store() as store:
+    with CLIP_FEATURES.database(_TABLE) as store:
         known_images = _recall(store, folder.fingerprint, "image", list(files))
         known_texts = _recall(store, folder.fingerprint, "text", list(of_digest))
         new_images = [key for key in files if key not in known_images]
@@ -138,25 +142,6 @@ def _batches(keys: Sequence[bytes], size: int) -> Iterator[list[bytes]]:
     left = iter(keys)
     while batch := list(islice(left, size)):
         yield batch
-
-
-@contextmanager
-def _store() -> Iterator[sqlite3.Connection | None]:
-    """Open the database, or yield None if that is impossible: then everything is computed."""
-    path = CLIP_FEATURES.path
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, timeout=10)
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS features"
-            " (model TEXT, kind TEXT, content BLOB, vector BLOB,"
-            " PRIMARY KEY (model, kind, content))"
-        )
-    except (OSError, sqlite3.Error):
-        yield None
-        return
-    with closing(connection):
-        yield connection
 
 
 def _recall(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from capgen.cli.caption.progress import BatchScreen
 from capgen.cli.console import Console
-from capgen.distributed.schedule import PartFailures, PartRetried, Workers, WorkersAwaited
+from capgen.distributed.schedule_events import PartFailures, PartRetried, Workers, WorkersAwaited
 
 
 def show_workers(

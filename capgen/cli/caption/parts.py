@@ -37,7 +37,7 @@ from capgen.distributed.caption_share import (
     caption_share,
 )
 from capgen.distributed.plan import DEFAULT_PART_SIZE, Unit
-from capgen.distributed.schedule import ScheduleEvent
+from capgen.distributed.schedule_events import ScheduleEvent
 from capgen.distributed.share import Share
 from capgen.distributed.units import list_units
 from capgen.distributed.vouchers import PartDone

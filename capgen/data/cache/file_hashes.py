@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from capgen.cache_folders import FILE_HASHES
@@ -17,6 +17,7 @@ from capgen.errors import DataError
 logger = logging.getLogger(__name__)
 
 _Key = tuple[str, int, str]
+_TABLE = "hashes (path TEXT PRIMARY KEY, size INTEGER, changed TEXT, sha256 BLOB)"
 
 
 def hash_files(files: Sequence[Path]) -> list[bytes]:
@@ -26,7 +27,7 @@ def hash_files(files: Sequence[Path]) -> list[bytes]:
     a small database in the cache folder; without one (a read-only home) every file is read.
     """
     keys = [_key(file) for file in files]
-    with _memory() as memory:
+    with FILE_HASHES.database(_TABLE) as memory:
         known = _recall(memory, keys)
         missing = [key for key in dict.fromkeys(keys) if key not in known]
         logger.debug("hashes of %d files: %d remembered", len(keys), len(known))
@@ -49,24 +50,6 @@ def _key(file: Path) -> _Key:
 
 def _hash_file(key: _Key) -> bytes:
     return bytes.fromhex(file_digest(Path(key[0]), DataError))
-
-
-@contextmanager
-def _memory() -> Iterator[sqlite3.Connection | None]:
-    """Open the database, or yield None if that is impossible."""
-    path = FILE_HASHES.path
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, timeout=10)
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS hashes"
-            " (path TEXT PRIMARY KEY, size INTEGER, changed TEXT, sha256 BLOB)"
-        )
-    except (OSError, sqlite3.Error):
-        yield None
-        return
-    with closing(connection):
-        yield connection
 
 
 def _recall(memory: sqlite3.Connection | None, keys: Sequence[_Key]) -> dict[_Key, bytes]:

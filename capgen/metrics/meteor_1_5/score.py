@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from capgen.garbage_collector import paused_collector
 from capgen.metrics.corpus import Corpus, Floats, Integers
 from capgen.metrics.meteor_1_5.align import align
 from capgen.metrics.meteor_1_5.matches import Match, Sentence, Sentences
@@ -41,7 +40,7 @@ def statistics_of(captions: Sequence[str], references: Sequence[Sequence[str]]) 
     """
     lists = word_lists()
     scorer = _Scorer(Normalizer(lists), Vocabulary(lists), open_paraphrases())
-    with _without_garbage_collector():
+    with paused_collector():
         parts = [
             scorer.statistics(
                 captions[start : start + _AT_ONCE], references[start : start + _AT_ONCE]
@@ -49,18 +48,6 @@ def statistics_of(captions: Sequence[str], references: Sequence[Sequence[str]]) 
             for start in range(0, len(captions), _AT_ONCE)
         ]
     return np.concatenate(parts) if parts else np.zeros((0, COUNTS), np.int64)
-
-
-@contextmanager
-def _without_garbage_collector() -> Iterator[None]:
-    """Pause the search for cycles of objects: here are many objects, and no cycles."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 @dataclass(frozen=True)

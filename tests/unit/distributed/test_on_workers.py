@@ -19,7 +19,8 @@ from capgen.distributed.caption_parts import PartsRun
 from capgen.distributed.caption_share import PartReused, ShareFinished, ShareJob, caption_share
 from capgen.distributed.part_worker import PartWorker, WorkerJob, portable
 from capgen.distributed.plan import ImageUnit, Plan, Unit
-from capgen.distributed.schedule import PartFailures, Policy
+from capgen.distributed.schedule import Policy
+from capgen.distributed.schedule_events import PartFailures
 from capgen.distributed.share import Share
 from capgen.distributed.tasks import PartMade, Piece, PieceMade, Report, Task, TaskDone
 from capgen.distributed.vouchers import PartDone

@@ -9,14 +9,13 @@ import pytest
 from capgen.captioning.batch.pipeline import BatchFinished
 from capgen.distributed.caption_share import PartReused
 from capgen.distributed.plan import Part
-from capgen.distributed.schedule import (
+from capgen.distributed.schedule import Policy, schedule
+from capgen.distributed.schedule_events import (
     PartFailures,
     PartRetried,
-    Policy,
     ScheduleEvent,
     Workers,
     WorkersAwaited,
-    schedule,
 )
 from capgen.distributed.tasks import Task
 from capgen.distributed.vouchers import PartDone
