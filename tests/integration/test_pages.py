@@ -7,6 +7,7 @@ examples of `--help` are those of docs/cli.md. A command of several pages runs o
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -137,6 +138,14 @@ def supplies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supplies]:
     torch.set_num_threads(1)
     yield make_supplies(tmp_path_factory.mktemp("supplies"))
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c_put_back() -> Iterator[None]:
+    """Take back what a page's Python does to Ctrl-C: Spark keeps it."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("part", READ, ids=lambda part: part.name)
