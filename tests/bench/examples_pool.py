@@ -7,9 +7,10 @@
 
 The rule, made before any of them was captioned. Every photograph of the packages below is taken
 that shows something of everyday life or a landscape and whose package names its author and one
-of CC0, CC BY, CC BY-SA or the public domain. Left out are drawings, textures, images of science,
-sheets of many frames, and the six photographs of docs/explain.md. What is missing to 48 is drawn
-by `random.Random(2026).sample` from the sorted ids of the 300 images of COCO that capgen was not
+of CC0, CC BY, CC BY-SA or the public domain (of the last one it is known without the package).
+Left out are drawings, textures, images of science, sheets of many frames, and the six
+photographs of docs/explain.md. What is missing to 48 is drawn by
+`random.Random(2026).sample` from the sorted ids of the 300 images of COCO that capgen was not
 trained on; those are research data, so the page tells them in words.
 
 `fetch` needs apt-get, npm, pip and dpkg-deb; `licences` prints the rows of docs/images/LICENSES.md.
@@ -121,7 +122,7 @@ SHEETS: dict[str, tuple[Photo, ...]] = {
             "skimage/data/coins.png",
             "rows of old coins",
             "Brooklyn Museum",
-            "no known copyright",
+            "no known copyright restrictions",
         ),
         _stdlib("acanthus-mollis", "a stem of acanthus, 1928", "Karl Blossfeldt"),
     ),
