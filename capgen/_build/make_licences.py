@@ -50,6 +50,12 @@ SHIPPED = (
         "MIT",
         "capgen; made by `capgen._build.make_backbones`",
     ),
+    (
+        "images/bundled/*",
+        "the photographs of `capgen demo`",
+        "CC0 or public domain (LICENSES.md beside them)",
+        "scikit-image and SciPy; their authors are named there",
+    ),
     ("training/concepts/*.txt", "lists of nouns", "MIT", "capgen"),
     ("training/plan/recipes/*.toml", "training recipes", "MIT", "capgen"),
     ("pages/templates/*", "templates, style and script of HTML pages", "MIT", "capgen"),

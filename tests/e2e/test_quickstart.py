@@ -23,7 +23,9 @@ def place(tmp_path: Path) -> Path:
         (tmp_path / folder).mkdir()
     for number in range(3):
         draw_image(number, (160, 120)).save(tmp_path / "holiday" / f"{number}.jpg")
-    (tmp_path / "photo.jpg").write_bytes((ROOT / "docs/images/photographer.jpg").read_bytes())
+    (tmp_path / "photo.jpg").write_bytes(
+        (ROOT / "capgen/images/bundled/photographer.jpg").read_bytes()
+    )
     lines = ["image,caption"]
     for number in range(10):
         draw_image(100 + number, (96, 96)).save(tmp_path / "my-photos" / f"{number}.jpg")
