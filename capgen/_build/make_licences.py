@@ -108,6 +108,7 @@ WHY = {
     "pyarrow": "Parquet and Arrow files",
     "pycocoevalcap": "the official COCO scorers",
     "pyspark": "tests of `CaptionBatches` in Spark",
+    "pyte": "the recording of a terminal in README.md",
     "pytest": "tests",
     "pytest-xdist": "tests side by side",
     "regex": "`--replace` with a time limit",
