@@ -80,6 +80,8 @@ def demo_command(
         caption_folder(quiet, folder, records, ModelOptions(), InputOptions(), limits)
         _show(console, read_records(records), as_json=as_json)
         if review:
+            if output is None:
+                console.note("images and decisions are removed at the end; -o FOLDER keeps them")
             review_records(console, records, page, ReviewJob(limits=limits))
     if output is not None:
         again = f"capgen review {shlex.quote(str(records))}"
