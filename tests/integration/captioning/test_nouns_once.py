@@ -207,7 +207,7 @@ def test_other_languages_are_left_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("runtime", ["onnx", "torch"])
 def test_no_cat_sits_on_top_of_a_cat(runtime: str, capsys: pytest.CaptureFixture[str]) -> None:
-    cat = str(Path(__file__).parents[3] / "docs" / "images" / "cat.jpg")
+    cat = str(Path(__file__).parents[3] / "capgen/images/bundled/cat.jpg")
     for options in ([], ["--no-repeat-nouns"]):
         assert main(["caption", cat, "--runtime", runtime, *options]) == 0
         assert capsys.readouterr().out.split().count("cat") == 1

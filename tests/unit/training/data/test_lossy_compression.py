@@ -13,7 +13,7 @@ from PIL import Image
 from capgen.training.data.lossy_compression import compress
 from capgen.training.data.rescaling import BICUBIC, BILINEAR, BOX, enlarge, shrink
 
-IMAGES = Path(__file__).parents[4] / "docs" / "images"
+IMAGES = Path(__file__).parents[4] / "capgen/images/bundled"
 FILTERS = {
     BOX: Image.Resampling.BOX,
     BILINEAR: Image.Resampling.BILINEAR,
