@@ -37,6 +37,8 @@ os.environ["DO_NOT_TRACK"] = "1"  # Daft asks a server when it is imported
 os.environ["RAY_AUTH_TOKEN"] = "0" * 64
 # Spark's workers are this Python, not the one that PATH finds.
 os.environ["PYSPARK_PYTHON"] = sys.executable
+# A Java that runs for seconds spends them on compiling.
+os.environ["SPARK_SUBMIT_OPTS"] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 # Tiny models gain nothing from threads, and lose much when the tests share the cores.
 os.environ["OMP_NUM_THREADS"] = "1"
 # The tests are about the CPU: a GPU's half precision would change the numbers.

@@ -18,6 +18,10 @@ from tests import pages
 from tests.pages import ROOT
 
 PAGES = [*pages.PAGES, ROOT / "CHANGELOG.md"]
+DOCS = ROOT / "docs"
+# Pages that are generated, and the words that all others may have together.
+GENERATED = ("api.md", "cli.md", "licences.md")
+MOST_WORDS = 20_000
 LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)(?:#([^)\s]+))?\)")
 
 
@@ -41,6 +45,27 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert target.exists(), file
         if anchor:
             assert anchor in anchors(target), f"{file}#{anchor}"
+
+
+def test_the_contents_name_every_page() -> None:
+    linked = [file for file, _ in LINK.findall((DOCS / "index.md").read_text(encoding="utf-8"))]
+    assert len(linked) == len(set(linked))
+    assert {page.name for page in DOCS.glob("*.md")} - {"index.md"} <= set(linked)
+
+
+def test_the_pages_are_no_longer_than_a_short_book() -> None:
+    """What is generated does not count, nor does the generated part of a page."""
+    words = {}
+    for page in DOCS.glob("*.md"):
+        text = page.read_text(encoding="utf-8")
+        before, begin, rest = text.partition(make_reference.MADE_LAYOUTS)
+        if begin:
+            text = before + rest.partition(make_reference.END)[2]
+        words[page.name] = len(text.split())
+    written = sum(count for name, count in words.items() if name not in GENERATED)
+    longest = sorted(words.items(), key=lambda item: -item[1])
+    assert set(GENERATED) < set(words)
+    assert written <= MOST_WORDS, f"{written} words; the longest pages: {longest}"
 
 
 def test_the_ci_runs_the_commands_of_the_readme() -> None:

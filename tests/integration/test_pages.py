@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -40,6 +42,7 @@ NOT_RUN = {
     "python tests/bench/": "measures for a long time, on the real images",
     "python -m tests.bench.": "measures for a long time, on the real images",
     "docker run": "needs docker",
+    "docker build": "likewise; see test_containers.py",
     "capgen alt fill content/ --review": "waits for a person, too",
     "capgen demo": "waits for a person; see e2e/test_demo.py",
     "capgen review": "waits for a person; see e2e/test_review_command.py",
@@ -79,6 +82,8 @@ ENDS = {
     ),
 }
 PROGRAMS = ("capgen", "find")
+# How a piece of Python says that it is a program.
+PROGRAM = 'if __name__ == "__main__":'
 WRITES = ("-o", "--output", "--html", "--json", "--explain", "--save-input", "--log-file")
 
 
@@ -164,10 +169,24 @@ def test_what_a_page_shows_runs(
             if isinstance(thing, Command):
                 check(place, thing)
             else:
-                text = "\n" * (thing.line - 1) + place.here(thing.text)
-                code = compile(text, thing.page, "exec")
-                with said():
-                    exec(code, {"__name__": thing.page})  # which starts no server
+                run_python(place, thing)
+
+
+def run_python(place: ReadersPlace, block: Block) -> None:
+    """Run a block of Python: here, or as a program of its own if it says that it is one.
+
+    What starts processes with `spawn` has to be a program that can be imported: the processes run
+    it again under another name. Here that would run pytest again.
+    """
+    text = "\n" * (block.line - 1) + place.here(block.text)
+    if PROGRAM not in text:
+        with said():
+            exec(compile(text, block.page, "exec"), {"__name__": block.page})
+        return
+    program = place.work / "program.py"
+    program.write_text(text, encoding="utf-8")
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def check(place: ReadersPlace, command: Command) -> None:

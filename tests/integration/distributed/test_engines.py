@@ -72,8 +72,6 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         "spark.local.dir": str(place),
         "spark.sql.warehouse.dir": str(place / "warehouse"),
         "spark.sql.shuffle.partitions": "2",
-        # What runs for seconds is not worth much compiling.
-        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
         # Several batches a partition.
         "spark.sql.execution.arrow.maxRecordsPerBatch": "3",
     }

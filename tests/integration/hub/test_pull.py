@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -394,3 +397,32 @@ def test_a_model_with_its_own_code_needs_a_tokenizer(with_code: Path) -> None:
         (with_code / name).unlink(missing_ok=True)
     with pytest.raises(ModelError, match="no tokenizer"):
         pull_model("bad/model", trust_remote_code=True)
+
+
+def test_copied_folders_are_enough_without_a_network(
+    hub: Hub, pushed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As docs/offline.md says: Hugging Face's folder and capgen's own, on another machine."""
+    home = tmp_path / "there"
+    monkeypatch.setenv("CAPGEN_HOME", str(home))
+    pull_model(NAME, revision=pushed)  # only capgen's folder says that the bare name means it
+    picture = tmp_path / "photo.jpg"
+    draw_image(1).save(picture)
+    cache = Path(constants.HF_HUB_CACHE)
+    shutil.copytree(cache, tmp_path / "here" / "hf" / "hub", symlinks=True)
+    shutil.copytree(home, tmp_path / "here" / "capgen")
+    around = {
+        **os.environ,
+        "HF_HUB_OFFLINE": "1",
+        "HF_HOME": str(tmp_path / "here" / "hf"),
+        "CAPGEN_HOME": str(tmp_path / "here" / "capgen"),
+    }
+    asked = len(hub.requests)
+    command = [sys.executable, "-m", "capgen", "caption", str(picture), "--model", NAME, "--json"]
+    done = subprocess.run(command, env=around, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)[0]["revision"] == pushed
+    assert len(hub.requests) == asked
+    shutil.rmtree(tmp_path / "here" / "capgen")
+    done = subprocess.run(command, env=around, capture_output=True, text=True)
+    assert done.returncode == 1 and "not in the local cache" in done.stderr
