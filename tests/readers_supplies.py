@@ -88,7 +88,8 @@ def install(work: Path, name: str) -> None:
 
 def _write_work(work: Path) -> None:
     """Write the files that pages name."""
-    for name, count in (("holiday", 3), ("photos", 2), ("scans", 3), ("my-photos", 5)):
+    counts = {"holiday": 3, "photos": 2, "scans": 3, "training": 2, "my-photos": 5}
+    for name, count in counts.items():
         (work / name).mkdir(parents=True)
         for number in range(count):
             draw_image(len(name) * 100 + number, (96, 80)).save(work / name / f"{number}.jpg")

@@ -34,6 +34,7 @@ from capgen.config import (
     PromptOptions,
     ReviewOptions,
 )
+from capgen.config.alt_text import ALT_RECORDS
 from capgen.errors import UsageError
 from capgen.paths import is_folder
 
@@ -263,10 +264,14 @@ def _tell_result(console: Console, session: ReviewSession) -> None:
 
 
 def tell_next(console: Console, session: ReviewSession, records: Path) -> None:
-    """Tell what to do after a review."""
+    """Tell what to do after a review: captions of a site go into its pages, not into images."""
     counts = session.counts()
     if counts["accepted"] or counts["edited"]:
-        console.note(f"next: capgen apply {shlex.quote(str(records))} --write-metadata")
+        if records.name == ALT_RECORDS:
+            console.note("next: the same capgen alt fill as before, without --dry-run")
+        else:
+            apply = f"capgen apply {shlex.quote(str(records))}"
+            console.note(f"next: {apply} --write-metadata, or {apply} --sidecar .txt")
     if counts["left"]:
         console.note("the same command goes on with the review")
 

@@ -8,6 +8,9 @@ from typing import ClassVar
 from capgen.config.fields import check_ranges, setting
 from capgen.errors import UsageError, did_you_mean
 
+# Where the captions of a site are kept unless -o says otherwise.
+ALT_RECORDS = "alt-text.jsonl"
+
 RULE_NAMES = (
     *("missing", "file-name", "placeholder", "image-of", "too-long", "repeated", "unreadable"),
 )

@@ -57,7 +57,7 @@ def test_a_folder_is_captioned_once_and_reviewed(tmp_path: Path) -> None:
         "1 accepted, 1 edited, 0 rejected",
         "2",
     )
-    assert "capgen apply holiday-captions.jsonl" in said
+    assert "capgen apply holiday-captions.jsonl --sidecar .txt" in said
     assert "confidence of those left" in said
 
     draw_image(9, (160, 120)).save(folder / "9.jpg")

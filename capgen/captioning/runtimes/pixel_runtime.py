@@ -83,7 +83,8 @@ class PixelRuntime(ABC):
             what = f"--prompt {asked.name}" if asked.name else "--system"
             raise UsageError(
                 f"{what} is a message, and this model does not read messages",
-                hint='Give the words that captions begin with: --prompt "a photo of".',
+                hint='Give the words that captions begin with: --prompt "a photo of". Models that '
+                "follow prompts are in: capgen models list --known",
             )
         if asked.text and asked.start_with:
             raise UsageError(

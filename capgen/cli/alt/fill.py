@@ -24,7 +24,7 @@ from capgen.applying.locate import Locator
 from capgen.captioning.batch.inputs import Inputs
 from capgen.captioning.batch.journal import journal_path
 from capgen.captioning.runtimes.cores import lanes_and_threads
-from capgen.cli.alt.view import problem_of, where
+from capgen.cli.alt.view import problem_of, tell_image_root, where
 from capgen.cli.caption.many import BatchJob, run_batch
 from capgen.cli.caption.options import Results, Run
 from capgen.cli.console import Console
@@ -96,7 +96,8 @@ def run_fill(console: Console, job: FillJob) -> int:
     tally = _Tally()
     _tell_impossible(console, site, asked, tally)
     if not asked:
-        console.note("no image without alternative text" if not site.missing else "nothing to do")
+        left = "that could be captioned" if site.missing else "without alternative text"
+        console.note(f"no image {left}")
         return int(bool(tally.problems or site.unreadable))
     _check_outputs(job, site, asked)
     code = _caption(console, job, target, asked, contexts(site, asked))
@@ -121,6 +122,7 @@ def _tell_impossible(
             tally.problems += 1
             address = printable(image.place.address)
             console.note(f"{where(image)}: left alone: {address}{problem_of(image)}")
+    tell_image_root(console, site)
 
 
 def _check_outputs(job: FillJob, site: Site, asked: Mapping[str, Source]) -> None:

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from capgen.cli.options import OUTPUT_PANEL, option
 from capgen.config import ReviewOptions
+from capgen.config.alt_text import ALT_RECORDS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +18,7 @@ class FillPlaces(ReviewOptions):
     PANEL: ClassVar[str] = OUTPUT_PANEL
 
     output: Path = option(  # noqa: RUF009
-        Path("alt-text.jsonl"),
+        Path(ALT_RECORDS),
         "Where the captions are kept, for `capgen review` too: .jsonl or .json.",
         flags="--output -o",
     )

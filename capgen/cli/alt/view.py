@@ -26,6 +26,18 @@ def show_scan(console: Console, site: Site) -> None:
     read = f"{_counted(len(site.images), 'image')} in {_counted(len(site.pages), 'page')}"
     missing = f"{counts['missing']:,} without a text"
     console.note(f"{read}: {', '.join([missing, *rest])}")
+    tell_image_root(console, site)
+
+
+def tell_image_root(console: Console, site: Site) -> None:
+    """Tell the option for images of the site's own addresses that were not found."""
+    lost = [
+        image
+        for image in site.missing
+        if image.file is None and image.address is None and image.place.address.startswith("/")
+    ]
+    if lost:
+        console.note("--image-root FOLDER says where the images are whose addresses begin with /")
 
 
 def scan_fields(site: Site) -> dict[str, Any]:

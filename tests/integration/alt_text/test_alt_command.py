@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from capgen.cli.console import Console
 from capgen.cli.main import main
+from capgen.cli.review import tell_next
 from capgen.records import Review
 from capgen.reviews.journal import Decision, ImageKey, ReviewJournal, reviews_path
 from tests.chat_server import ChatServer, chatting
 from tests.minis import draw
+from tests.review_servers import change, decide, running
 
 pytestmark = pytest.mark.usefixtures("handlers_put_back")
 Run = Callable[..., tuple[int, str, str]]
@@ -169,6 +172,31 @@ def test_scan_lists_what_has_no_text(run: Run) -> None:
     code, printed, _ = run("alt", "scan", "content", "--json")
     first = json.loads(printed)["images"][0]
     assert (first["file"], first["alt"], first["heading"]) == ("static/img/0.png", "missing", "T")
+
+
+def test_where_images_are_can_be_told(run: Run) -> None:
+    site({"content/a.md": "![](/gone/0.png)\n"})
+    _, _, told = run("alt", "scan", "content")
+    assert "--image-root FOLDER" in told
+    code, _, told = run("alt", "fill", "content")
+    assert code == 1 and "--image-root FOLDER" in told
+    assert "no image that could be captioned" in told
+    for page in ("![](gone.png)\n", "![](/img/0.png)\n"):
+        site({"content/a.md": page})
+        assert "--image-root" not in run("alt", "scan", "content")[2]
+
+
+def test_after_a_review_the_texts_go_into_the_pages(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site({"content/a.md": "![](/img/0.png)\n"})
+    run("alt", "fill", "content", "--dry-run")
+    Path("captions.jsonl").write_bytes(Path("alt-text.jsonl").read_bytes())
+    for records, told in (("alt-text.jsonl", "capgen alt fill"), ("captions.jsonl", "--sidecar")):
+        with running(Path(records)) as server:
+            assert decide(server.client, change(0)).status_code == 200
+            tell_next(Console(), server.session, Path(records))
+        assert told in capsys.readouterr().err
 
 
 def test_a_dry_run_changes_nothing_and_shows_what_would_change(run: Run) -> None:
