@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from capgen.cli.eval import view
 from capgen.cli.main import main
 from tests.minis import MiniImage, coco_json, draw, make_images, save_images, write_flickr8k
 
@@ -66,6 +67,22 @@ def test_captions_do_not_steer_the_terminal(
     assert out.startswith("[red].json (first) and [red].json (second) on mini8k")
     assert r"[bold]a[/] \x1b[31mred\nline" in out
     assert "\x1b" not in out
+
+
+def test_the_captions_of_a_file_are_read(
+    flickr: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch
+) -> None:
+    titles = []
+
+    def follow(events, console, title, images):
+        titles.append(title)
+        return real(events, console, title, images)
+
+    real = view.follow
+    monkeypatch.setattr(view, "follow", follow)
+    arguments = ("--data-dir", flickr, "--compare", "mini", "--beams", "1", "--metrics", "bleu")
+    assert run(capsys, "--predictions", predictions(tmp_path), *arguments)[0] == 0
+    assert titles == ["reading (said0.json)", "captioning (mini)"]
 
 
 def test_validation_split_and_limit(flickr: Path, capsys: pytest.CaptureFixture[str]) -> None:
