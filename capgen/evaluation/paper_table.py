@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Sequence
+from pathlib import PurePath
 
 from capgen.evaluation.result import Evaluation
+from capgen.evaluation.systems import is_predictions
 from capgen.metrics.bootstrap import Interval
 
 # What `--format` may be, besides the table of the terminal.
@@ -24,7 +26,8 @@ def paper_table(evaluations: Sequence[Evaluation], format: str, *, intervals: bo
     """Return a row of scores for each of some evaluations over the same images.
 
     In LaTeX and Markdown scores are multiplied by 100 and rounded to one decimal, as papers have
-    them; CSV has all digits, and columns for what the scores depend on.
+    them; CSV has all digits, and columns for what the scores depend on. A file of predictions is
+    named without its suffix.
 
     Args:
         evaluations: The evaluations.
@@ -45,7 +48,7 @@ def _latex(evaluations: Sequence[Evaluation], intervals: bool) -> str:
         " & ".join(map(_latex_text, ("Model", *metrics))) + r" \\",
         r"\hline",
         *(
-            " & ".join((_latex_text(one.name), *_cells(one, metrics, intervals))) + r" \\"
+            " & ".join((_latex_text(_row_name(one)), *_cells(one, metrics, intervals))) + r" \\"
             for one in evaluations
         ),
         r"\hline",
@@ -59,7 +62,7 @@ def _markdown(evaluations: Sequence[Evaluation], intervals: bool) -> str:
     rows = [
         ("Model", *metrics),
         ("---", *("---:" for _ in metrics)),
-        *((one.name, *_cells(one, metrics, intervals)) for one in evaluations),
+        *((_row_name(one), *_cells(one, metrics, intervals)) for one in evaluations),
     ]
     lines = [f"| {' | '.join(map(_markdown_text, row))} |" for row in rows]
     under = f"{evaluations[0].data.name}: {_under(evaluations[0])}"
@@ -78,7 +81,7 @@ def _csv(evaluations: Sequence[Evaluation], intervals: bool) -> str:
         bounds = [_bounds(one.intervals.get(name)) for name in metrics] if intervals else []
         writer.writerow(
             (
-                one.name,
+                _row_name(one),
                 *(_digits(one.scores.corpus.get(name)) for name in metrics),
                 *(end for pair in bounds for end in pair),
                 *(one.data.name, stamp.images, stamp.references, stamp.tokenizer),
@@ -86,6 +89,11 @@ def _csv(evaluations: Sequence[Evaluation], intervals: bool) -> str:
             )
         )
     return text.getvalue().removesuffix("\n")
+
+
+def _row_name(evaluation: Evaluation) -> str:
+    name, kind = evaluation.name, evaluation.system["kind"]
+    return PurePath(name).stem if kind == "predictions" and is_predictions(name) else name
 
 
 def _cells(evaluation: Evaluation, metrics: Sequence[str], intervals: bool) -> list[str]:

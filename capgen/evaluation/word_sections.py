@@ -27,17 +27,34 @@ def class_chart(found: WordRecalls) -> Chart:
     return interval_chart("Recall by class of word", found.names, rows)
 
 
-def class_table(found: WordRecalls) -> Table:
-    """Return recall and precision by class of word."""
-    heads = ["Class", "Asked for"]
-    heads += [f"Recall of {name}" for name in found.names]
-    heads += [f"Precision of {name}" for name in found.names]
+def class_tables(found: WordRecalls) -> list[Table]:
+    """Return recall and precision by class of word.
+
+    Of more than two models each is a table of its own: together they are too wide for a terminal.
+    """
+    images = f"over {found.images:,} images"
+    recalls = [list(map(share, item.recall)) for item in found.classes]
+    precisions = list(map(_precisions, found.classes))
+    if len(found.names) > 2:
+        return [
+            _by_class(found, f"Recall by class of word, {images}", found.names, recalls),
+            _by_class(found, f"Precision by class of word, {images}", found.names, precisions),
+        ]
+    heads = [f"{what} of {name}" for what in ("Recall", "Precision") for name in found.names]
+    cells = [recall + precision for recall, precision in zip(recalls, precisions, strict=True)]
+    about = f"What the models say, by class of word, {images}"
+    return [_by_class(found, about, heads, cells)]
+
+
+def _by_class(
+    found: WordRecalls, caption: str, heads: Sequence[str], cells: Sequence[Sequence[str]]
+) -> Table:
     return Table(
-        caption=f"What the models say, by class of word, over {found.images:,} images",
-        heads=heads,
+        caption=caption,
+        heads=("Class", "Asked for", *heads),
         rows=[
-            (item.name, f"{item.asked:,}", *map(share, item.recall), *_precisions(item))
-            for item in found.classes
+            (item.name, f"{item.asked:,}", *row)
+            for item, row in zip(found.classes, cells, strict=True)
         ],
         numbers=1,
     )

@@ -171,7 +171,8 @@ def eval_command(
         events = evaluation_events(
             system, data, config=config, document_frequencies=table, device=model.device
         )
-        results[place] = follow(events, console, f"captioning ({system.name})", len(data.examples))
+        doing = "captioning" if system.computes else "reading"
+        results[place] = follow(events, console, f"{doing} ({system.name})", len(data.examples))
     comparison = None if judged.compare is None else compare_evaluations(results[0], results[1])
     output.write_json(console, (comparison or results[0]).to_dict())
     if output.html_file is not None:

@@ -236,7 +236,7 @@ def _show_words(console: Console, found: WordRecalls) -> None:
     from capgen.evaluation import word_sections
 
     tables = [
-        word_sections.class_table(found),
+        *word_sections.class_tables(found),
         *word_sections.object_tables(found),
         *word_sections.missed_tables(found),
     ]

@@ -92,11 +92,15 @@ def _parameters(needs: Estimate) -> list[str]:
 def _needs(needs: Estimate, stage: Stage) -> list[str]:
     what = "images" if stage.config.sees_images else "captions"
     model, activations = needs.model_bytes / 2**30, needs.activation_bytes / 2**30
-    minutes, _ = divmod(round(needs.seconds), 60)
-    hours, minutes = divmod(minutes, 60)
     return [
         f"memory: about {model + activations:.1f} GiB on {needs.device} "
         f"({model:.1f} model and optimizer, {activations:.1f} activations)",
-        f"time: about {hours}:{minutes:02d} h for {needs.steps} steps over {needs.images} {what}, "
-        "validation aside",
+        f"time: about {rough_duration(needs.seconds)} for {needs.steps} steps over {needs.images} "
+        f"{what}, validation aside",
     ]
+
+
+def rough_duration(seconds: float) -> str:
+    """Return a time in hours and minutes, as in `2 h 5 min`; at least a minute."""
+    hours, minutes = divmod(max(1, round(seconds / 60)), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

@@ -134,7 +134,8 @@ def transfer(
             if failures >= options.attempts:
                 raise NetworkError(
                     f"{without_credentials(url)}: {error.message}; gave up after {failures} tries",
-                    hint="Check the connection and run the command again: it resumes from there.",
+                    hint="Check the connection and run the command again: it resumes from there. "
+                    "If you have the files, `capgen data import` takes their folder.",
                 ) from error
             wait = _wait(failures, error.wait, options)
             logger.debug("attempt %d for %s failed", failures, url, exc_info=True)

@@ -40,7 +40,9 @@ from capgen.training.optimization.optimizer import part_of, peak_rates
 # Images in the larger of the two batches, and most of them where the time of a small batch is not
 # that of what is in it: on a GPU, which starts kernels, and of captions alone.
 _IMAGES, _MOST_IMAGES = 2, 64
-_ROUNDS_ON_GPU = 3
+# How often the larger one is measured; the quickest time counts. On a CPU, which may be busy with
+# other things, only while that takes no more seconds than this.
+_ROUNDS_ON_GPU, _ROUNDS_ON_CPU, _SECONDS_ON_CPU = 3, 8, 2.0
 _WEIGHT_BYTES = 4  # float32
 # Gradient, AdamW's two moments and the average of the weights, each float32.
 _TRAINED_BYTES = 16
@@ -143,7 +145,8 @@ def estimate(
     if first is None:
         check_concepts(captioning, config)
     parts = _parts(captioning, config)
-    rounds = 1 if device.type == "cpu" else _ROUNDS_ON_GPU
+    on_cpu = device.type == "cpu"
+    rounds, most = (_ROUNDS_ON_CPU, _SECONDS_ON_CPU) if on_cpu else (_ROUNDS_ON_GPU, math.inf)
     measured = examples
     if not config.sees_images:
         images = len(texts)
@@ -157,7 +160,7 @@ def estimate(
     ):
         learner = Learner.of(captioning, config, device)
         measure = _batch_measurer(learner, config)
-        batch = _measured(measure, measured, images_to_measure(config, device), rounds)
+        batch = _measured(measure, measured, images_to_measure(config, device), rounds, most)
     together = images_per_pass(config, learner.objective, device)
     trained = sum(part.trained for part in parts)
     everything = sum(part.parameters for part in parts)
@@ -192,16 +195,20 @@ def _measured(
     examples: Sequence[Example],
     images: int,
     rounds: int,
+    most_seconds: float = math.inf,
 ) -> _Batch:
     """Measure the memory of half of the images, which also warms up, then a step over all of them.
 
-    If memory runs out, halve the images.
+    The step is measured `rounds` times, or fewer that take `most_seconds` together. If memory runs
+    out, halve the images.
     """
     while True:
         some = examples[:images]
         try:
             kept, _ = measure(some[: images // 2], False)
-            taken = [measure(some, True) for _ in range(rounds)]
+            taken = [measure(some, True)]
+            while len(taken) < rounds and sum(seconds for _, seconds in taken) < most_seconds:
+                taken.append(measure(some, True))
             break
         except RuntimeError as error:
             if images <= 2 or not is_out_of_memory(error):

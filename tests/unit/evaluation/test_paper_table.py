@@ -19,7 +19,7 @@ CONFIG = EvalConfig(resamples=100, metrics="bleu,cider_d")
 
 @pytest.fixture(scope="module")
 def rows() -> list[Evaluation]:
-    named = (("good_50%", GOOD), ("po|or", POOR))
+    named = (("good_50%.json", GOOD), ("po|or", POOR))
     return [
         evaluate(
             PredictionsSystem(Predictions(name=name, captions=tuple(said.items()))),

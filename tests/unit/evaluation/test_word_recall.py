@@ -15,7 +15,7 @@ from capgen.evaluation.result import Evaluation
 from capgen.evaluation.systems import PredictionsSystem
 from capgen.evaluation.word_classes import class_of
 from capgen.evaluation.word_recall import WordRecall, WordRecalls, wilson, word_recalls
-from capgen.evaluation.word_sections import class_table, missed_tables, object_tables
+from capgen.evaluation.word_sections import class_tables, missed_tables, object_tables
 from capgen.records import Example
 
 # A dog is named twice for each of six images, and a cat only once.
@@ -102,8 +102,19 @@ def test_what_each_says_better_and_misses(found: WordRecalls) -> None:
         ("grass", "6", "5"),
         ("dog", "6", "5"),
     ]
-    rows = {row[0]: row for row in class_table(found).rows}
+    (table,) = class_tables(found)
+    rows = {row[0]: row for row in table.rows}
     assert rows["actions"][-2:] == ("1.00", "")
+
+
+def test_more_than_two_models_have_a_table_of_each_kind() -> None:
+    names = ("one", "other", "third")
+    found = word_recalls([evaluation(name, FIRST) for name in names])
+    assert found is not None
+    recalls, precisions = class_tables(found)
+    assert tuple(recalls.heads) == tuple(precisions.heads) == ("Class", "Asked for", *names)
+    assert recalls.rows[0][2].startswith("0.50 (")
+    assert precisions.rows[0][:3] == ("objects", "12", "0.86")
 
 
 def test_only_english_is_read() -> None:

@@ -177,8 +177,10 @@ def test_redirects_are_followed(server: Served, tmp_path: Path):
 
 
 def test_no_server(tmp_path: Path):
-    with pytest.raises(NetworkError, match=r"cannot reach the server .*refused.*; gave up"):
+    refused = r"cannot reach the server .*refused.*; gave up"
+    with pytest.raises(NetworkError, match=refused) as caught:
         transfer("http://127.0.0.1:9/file.zip", tmp_path / "f", Watched().watcher, QUICK)
+    assert "`capgen data import` takes their folder" in caught.value.hint
     with pytest.raises(NetworkError, match=r"cannot reach the server .*; gave up"):
         transfer("http://nowhere.invalid/file.zip", tmp_path / "f", Watched().watcher, QUICK)
 

@@ -48,3 +48,15 @@ def test_two_images_that_do_not_fit():
 
     with pytest.raises(torch.OutOfMemoryError):
         estimate._measured(nothing, range(100), 64, 1)
+
+
+def test_of_several_rounds_the_quickest_counts_while_there_is_time():
+    times = [9.0, 5.0, 0.25, 7.0, 3.0]
+
+    def busy(examples, backward):
+        return 100, times.pop(0) if backward else 0.0
+
+    assert estimate._measured(busy, range(9), 2, 3, 100.0).seconds_per_image == 0.125
+    assert times == [7.0, 3.0]
+    assert estimate._measured(busy, range(9), 2, 3, 6.0).seconds_per_image == 3.5
+    assert times == [3.0]
