@@ -1,4 +1,4 @@
-"""Write the generated pages: docs/cli.md, docs/api.md, and the layouts in docs/datasets.md.
+"""Write the generated pages: docs/cli.md, api.md, records.md, and the layouts in datasets.md.
 
     python -m capgen._build.make_reference
 
@@ -20,6 +20,7 @@ from typing import Any
 import typer.main
 
 from capgen import config
+from capgen._build.records_page import records_page
 from capgen.cli.app import build_app
 from capgen.cli.user_defaults import known_settings
 from capgen.data.formats import FORMATS
@@ -40,7 +41,12 @@ MADE = "<!-- Made by `python -m capgen._build.make_reference`: do not edit. -->\
 
 def pages() -> dict[str, str]:
     """Return file name → text of every generated page."""
-    return {"cli.md": cli_page(), "api.md": api_page(), "datasets.md": datasets_page()}
+    return {
+        "cli.md": cli_page(),
+        "api.md": api_page(),
+        "records.md": records_page(DOCS / "record.schema.json", MADE),
+        "datasets.md": datasets_page(),
+    }
 
 
 def datasets_page() -> str:
