@@ -37,7 +37,7 @@ def paper_table(evaluations: Sequence[Evaluation], format: str, *, intervals: bo
 
 
 def _latex(evaluations: Sequence[Evaluation], intervals: bool) -> str:
-    metrics = list(evaluations[0].scores.corpus)
+    metrics = _metrics(evaluations)
     lines = [
         f"% {_one_line(evaluations[0].data.name)}: {_under(evaluations[0])}",
         rf"\begin{{tabular}}{{l{'r' * len(metrics)}}}",
@@ -55,7 +55,7 @@ def _latex(evaluations: Sequence[Evaluation], intervals: bool) -> str:
 
 
 def _markdown(evaluations: Sequence[Evaluation], intervals: bool) -> str:
-    metrics = list(evaluations[0].scores.corpus)
+    metrics = _metrics(evaluations)
     rows = [
         ("Model", *metrics),
         ("---", *("---:" for _ in metrics)),
@@ -67,7 +67,7 @@ def _markdown(evaluations: Sequence[Evaluation], intervals: bool) -> str:
 
 
 def _csv(evaluations: Sequence[Evaluation], intervals: bool) -> str:
-    metrics = list(evaluations[0].scores.corpus)
+    metrics = _metrics(evaluations)
     ends = [f"{name} {end}" for name in metrics for end in ("low", "high")] if intervals else []
     about = ("data", "images", "references", "tokenizer", "document frequencies")
     text = io.StringIO()
@@ -86,6 +86,11 @@ def _csv(evaluations: Sequence[Evaluation], intervals: bool) -> str:
             )
         )
     return text.getvalue().removesuffix("\n")
+
+
+def _metrics(evaluations: Sequence[Evaluation]) -> list[str]:
+    """Return the names of all scores: some may be undefined, or left out for one system only."""
+    return list(dict.fromkeys(name for one in evaluations for name in one.scores.per_image))
 
 
 def _cells(evaluation: Evaluation, metrics: Sequence[str], intervals: bool) -> list[str]:
