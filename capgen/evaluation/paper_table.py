@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from capgen.evaluation.result import Evaluation
 from capgen.metrics.bootstrap import Interval
+from capgen.tables.spreadsheets import spreadsheet_text
 
 # What `--format` may be, besides the table of the terminal.
 FORMATS = ("latex", "markdown", "csv")
@@ -78,10 +79,10 @@ def _csv(evaluations: Sequence[Evaluation], intervals: bool) -> str:
         bounds = [_bounds(one.intervals.get(name)) for name in metrics] if intervals else []
         writer.writerow(
             (
-                one.name,
+                spreadsheet_text(one.name),
                 *(_digits(one.scores.corpus.get(name)) for name in metrics),
                 *(end for pair in bounds for end in pair),
-                *(one.data.name, stamp.images, stamp.references, stamp.tokenizer),
+                *(spreadsheet_text(one.data.name), stamp.images, stamp.references, stamp.tokenizer),
                 stamp.document_frequencies,
             )
         )
@@ -117,7 +118,9 @@ def _digits(value: float | None) -> str:
 
 
 def _latex_text(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in _one_line(text))
+    escaped = "".join(_LATEX.get(character, character) for character in _one_line(text))
+    # After the end of a row, LaTeX takes these for options of it.
+    return f"{{}}{escaped}" if escaped.startswith(("[", "*")) else escaped
 
 
 def _markdown_text(text: str) -> str:

@@ -119,7 +119,12 @@ def _is_evaluation(record: Any) -> bool:
         return False
     if not all(isinstance(record.get(part), Mapping) for part in parts):
         return False
-    if not isinstance(record["stamp"].get("definitions"), Mapping):
+    stamp, config, limit = record["stamp"], record["config"], record["data"].get("limit")
+    if not all(isinstance(stamp.get(part, {}), Mapping) for part in ("definitions", "evidence")):
+        return False
+    if not all(_is_count(config.get(name)) for name in ("resamples", "report_seed")):
+        return False
+    if "definitions" not in stamp or not (limit is None or _is_count(limit)):
         return False
     return bool(record["images"]) and all(
         isinstance(row, Mapping)
@@ -128,3 +133,7 @@ def _is_evaluation(record: Any) -> bool:
         and isinstance(row.get("scores"), Mapping)
         for row in record["images"]
     )
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

@@ -126,7 +126,11 @@ def verify(
     scores, intervals = scored(captions, data, settings, document_frequencies, evidence)
     unchecked |= scores.left_out
     pairs = list(_compared(record, scores, intervals, data, complete=not unchecked))
-    unlike = [Unlike(where=where, reported=a, computed=b) for where, a, b in pairs if a != b]
+    unlike = [
+        Unlike(where=where, reported=a, computed=b)
+        for where, a, b in pairs
+        if _or_none(a) != _or_none(b)
+    ]
     return Verification(
         name=report.name, values=len(pairs), unlike=tuple(unlike), unchecked=unchecked
     )
@@ -208,6 +212,11 @@ def _pairs(
             yield from _pairs(f"{where} {name}", value, now if isinstance(now, Mapping) else {})
         else:
             yield f"{where} {name}", value, now
+
+
+def _or_none(value: Any) -> Any:
+    """Return None for NaN, as older reports have where a score is undefined."""
+    return None if value != value else value
 
 
 def _some(record: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 
 import pytest
 
@@ -67,3 +68,38 @@ def test_csv_has_all_digits(rows: list[Evaluation]) -> None:
     assert (second["images"], second["references"]) == ("6", "12")
     assert second["tokenizer"].startswith("PTB")
     assert "BLEU-1 low" not in paper_table(rows, "csv")
+
+
+def named(evaluation: Evaluation, name: str) -> Evaluation:
+    return dataclasses.replace(evaluation, system={**evaluation.system, "name": name})
+
+
+def test_names_are_no_formulas_of_spreadsheets(rows: list[Evaluation]) -> None:
+    odd = named(rows[0], "=1+1")
+    (row,) = csv.DictReader(paper_table([odd], "csv").split("\n"))
+    assert row["model"] == "'=1+1"
+
+
+@pytest.mark.parametrize("name", ["[best].json", "*best.json"])
+def test_names_are_no_options_of_the_latex_row_before(rows: list[Evaluation], name: str) -> None:
+    lines = paper_table([rows[0], named(rows[1], name)], "latex").split("\n")
+    assert lines[5].endswith(r"\\")
+    assert lines[6].startswith(f"{{}}{name} & ")
+
+
+def test_a_score_that_one_system_lacks(rows: list[Evaluation]) -> None:
+    scores = rows[0].scores
+    undefined = dataclasses.replace(
+        rows[0],
+        scores=dataclasses.replace(
+            scores,
+            corpus={name: value for name, value in scores.corpus.items() if name != "CIDEr-D"},
+        ),
+        intervals={k: v for k, v in rows[0].intervals.items() if k != "CIDEr-D"},
+    )
+    for format, cell in (("latex", r"& - \\"), ("markdown", "| - |")):
+        text = paper_table([undefined, rows[1]], format, intervals=True)
+        assert "nan" not in text
+        assert any("good" in line and line.endswith(cell) for line in text.split("\n"))
+    first, second = csv.DictReader(paper_table([undefined, rows[1]], "csv").split("\n"))
+    assert (first["CIDEr-D"], float(second["CIDEr-D"])) == ("", rows[1].scores.corpus["CIDEr-D"])

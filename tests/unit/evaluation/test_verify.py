@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -183,6 +184,33 @@ def test_files_that_are_no_reports(content: str, tmp_path: Path) -> None:
     path.write_text(content)
     with pytest.raises(DataError, match="is not a report of scores"):
         read_report(path)
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("config", {}),
+        ("config", {"resamples": None, "report_seed": 0}),
+        ("config", {"resamples": 100, "report_seed": -1}),
+        ("stamp", {"definitions": {"bleu": "BLEU"}, "evidence": 5}),
+        ("data", {"name": "x", "limit": "six"}),
+        ("data", {"name": "x", "limit": 1.5}),
+    ],
+)
+def test_reports_with_parts_that_are_none(report: Path, part: str, value: object) -> None:
+    change(report, lambda record: record.update({part: value}))
+    with pytest.raises(DataError, match="is not a report of scores"):
+        read_report(report)
+
+
+def test_what_was_undefined_in_older_reports(report: Path) -> None:
+    def undefine(record: Any) -> None:
+        record["intervals"]["ROUGE-L F1"] = {"value": math.nan, "low": math.nan}
+        record["corpus"]["ROUGE-L F1"] = None
+
+    change(report, undefine)
+    (one,) = read_report(report)
+    assert verify(one, data_of_report(one, report)).holds
 
 
 def test_a_data_set_that_is_not_installed(report: Path) -> None:
