@@ -100,7 +100,7 @@ def score_captions(
             *_notes(corpus, names, document_frequencies),
             *_undefined(computed.scores),
             *language_notes(names, language, texts, chosen),
-            *evidence_notes(corpus, names, evidence),
+            *evidence_notes(corpus, names, evidence, computed.ratios),
             *left_out_notes(left_out),
         ),
         stamp=Stamp(

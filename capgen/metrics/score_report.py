@@ -56,11 +56,14 @@ class Stamp:
     def line(self) -> str:
         """Return in one line what the scores depend on, for every table of them."""
         each = self.references / self.images
-        references = f"{self.references:,} references ({each:.3g} each)"
+        images = f"{self.images:,} image{'s' * (self.images != 1)}"
+        references = (
+            f"{self.references:,} reference{'s' * (self.references != 1)} ({each:.3g} each)"
+        )
         source = f" ({self.language_source})" if self.language_source else ""
         language = f"; language: {self.language}{source}" if self.language else ""
         return (
-            f"{self.images:,} images, {references}{language}; tokens: {self.tokenizer}; document "
+            f"{images}, {references}{language}; tokens: {self.tokenizer}; document "
             f"frequencies: {self.document_frequencies}"
         )
 
