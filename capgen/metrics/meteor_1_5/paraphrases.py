@@ -166,8 +166,12 @@ def _make(source: Path, path: Path) -> None:
         targets = np.append(targets, np.uint32(0))
     head = np.array([len(order), len(first)], np.uint64)
     columns = [head, hashes[order], offsets.astype(np.uint64), targets.view(np.uint64)]
+    table = np.concatenate(columns)
     with writing(path) as temporary, temporary.open("wb") as file:
-        np.save(file, np.concatenate(columns))
+        # As `np.save` does, whose errors do not tell a full disk from others.
+        header = np.lib.format.header_data_from_array_1_0(table)
+        np.lib.format.write_array_header_1_0(file, header)
+        file.write(table.data)
 
 
 def _hashes_of(phrases: list[list[str]]) -> Hashes:
