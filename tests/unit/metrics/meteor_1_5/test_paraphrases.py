@@ -44,6 +44,17 @@ def test_the_table_is_found_again(source: Path) -> None:
         assert pairs == [(one, other), (one, more), (other, one)]
 
 
+@pytest.mark.parametrize("kept", [0, 40, 200])
+def test_a_damaged_table_is_made_again(source: Path, tmp_path: Path, kept: int) -> None:
+    write(source, PAIRS)
+    open_paraphrases()
+    path = tmp_path / "cache" / "table.npy"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:kept])
+    assert number(open_paraphrases(), "dogs") >= 0
+    assert path.read_bytes() == whole
+
+
 def test_no_space_for_the_table_is_no_bug(source: Path, tmp_path: Path) -> None:
     resource = pytest.importorskip("resource")
     write(source, [(f"word{n}", f"word{n + 1}") for n in range(1000)])
