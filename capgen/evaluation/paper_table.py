@@ -40,7 +40,7 @@ def paper_table(evaluations: Sequence[Evaluation], format: str, *, intervals: bo
 def _latex(evaluations: Sequence[Evaluation], intervals: bool) -> str:
     metrics = _metrics(evaluations)
     lines = [
-        f"% {_one_line(evaluations[0].data.name)}: {_under(evaluations[0])}",
+        f"% {_under(evaluations[0])}",
         rf"\begin{{tabular}}{{l{'r' * len(metrics)}}}",
         r"\hline",
         " & ".join(map(_latex_text, ("Model", *metrics))) + r" \\",
@@ -63,14 +63,13 @@ def _markdown(evaluations: Sequence[Evaluation], intervals: bool) -> str:
         *((one.name, *_cells(one, metrics, intervals)) for one in evaluations),
     ]
     lines = [f"| {' | '.join(map(_markdown_text, row))} |" for row in rows]
-    under = f"{evaluations[0].data.name}: {_under(evaluations[0])}"
-    return "\n".join((*lines, "", _markdown_text(under)))
+    return "\n".join((*lines, "", _markdown_text(_under(evaluations[0]))))
 
 
 def _csv(evaluations: Sequence[Evaluation], intervals: bool) -> str:
     metrics = _metrics(evaluations)
     ends = [f"{name} {end}" for name in metrics for end in ("low", "high")] if intervals else []
-    about = ("data", "images", "references", "tokenizer", "document frequencies")
+    about = ("data", "images", "references", "tokenizer", "document frequencies", "split")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("model", *metrics, *ends, *about))
@@ -83,7 +82,7 @@ def _csv(evaluations: Sequence[Evaluation], intervals: bool) -> str:
                 *(_digits(one.scores.corpus.get(name)) for name in metrics),
                 *(end for pair in bounds for end in pair),
                 *(spreadsheet_text(one.data.name), stamp.images, stamp.references, stamp.tokenizer),
-                stamp.document_frequencies,
+                *(stamp.document_frequencies, one.data.split),
             )
         )
     return text.getvalue().removesuffix("\n")
@@ -106,7 +105,9 @@ def _cells(evaluation: Evaluation, metrics: Sequence[str], intervals: bool) -> l
 
 
 def _under(evaluation: Evaluation) -> str:
-    return f"{_one_line(evaluation.scores.stamp.line())}; scores times 100"
+    data = evaluation.data
+    place = f"{data.name}, {data.split}" if data.split else data.name
+    return f"{_one_line(f'{place}: {evaluation.scores.stamp.line()}')}; scores times 100"
 
 
 def _bounds(interval: Interval | None) -> tuple[str, str]:

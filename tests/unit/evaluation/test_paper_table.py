@@ -33,7 +33,7 @@ def rows() -> list[Evaluation]:
 
 def test_latex(rows: list[Evaluation]) -> None:
     about, begin, _, heads, _, first, second, _, end = paper_table(rows, "latex").split("\n")
-    assert about.startswith("% drawn: 6 images, 12 references (2 each); ")
+    assert about.startswith("% drawn, test: 6 images, 12 references (2 each); ")
     assert "tokens: PTB" in about
     assert "document frequencies: references of the 6 evaluated images" in about
     assert begin == r"\begin{tabular}{lrrrrr}"
@@ -56,7 +56,7 @@ def test_markdown_with_intervals(rows: list[Evaluation]) -> None:
     ends = f"({100 * interval.low:.1f} to {100 * interval.high:.1f})"
     assert lines[3].startswith(r"| po\|or | ")
     assert lines[3].endswith(f"{100 * rows[1].scores.corpus['CIDEr-D']:.1f} {ends} |")
-    assert lines[-1].startswith("drawn: 6 images, 12 references")
+    assert lines[-1].startswith("drawn, test: 6 images, 12 references")
 
 
 def test_csv_has_all_digits(rows: list[Evaluation]) -> None:
@@ -67,6 +67,7 @@ def test_csv_has_all_digits(rows: list[Evaluation]) -> None:
         assert float(second[f"{name} low"]) == rows[1].intervals[name].low
     assert (second["images"], second["references"]) == ("6", "12")
     assert second["tokenizer"].startswith("PTB")
+    assert second["split"] == "test"
     assert "BLEU-1 low" not in paper_table(rows, "csv")
 
 

@@ -20,7 +20,7 @@ from capgen.evaluation.reported import data_of_report, read_report
 from capgen.evaluation.verify import verify
 from capgen.metrics.cider import DocumentFrequencies
 from capgen.output.records import dump_json
-from tests.unit.evaluation.sets import GOOD, POOR, REFERENCES
+from tests.unit.evaluation.sets import GOOD, POOR, REFERENCES, Scripted
 
 CONFIG = EvalConfig(resamples=100, report_seed=5)
 
@@ -176,6 +176,34 @@ def test_comparisons(references: Path, tmp_path: Path) -> None:
     path = tmp_path / "both.json"
     path.write_text(dump_json(both.to_dict()))
     assert [verify(one, data).holds for one in read_report(path)] == [True, True]
+
+    def better(record: Any) -> None:
+        record["differences"]["BLEU-4"]["p_value"] = 0.001
+
+    change(path, better)
+    first, second = read_report(path)
+    assert not first.differences
+    scored_again = verify(first, data).evaluation
+    (unlike,) = verify(second, data, first=scored_again).unlike
+    assert (unlike.where, unlike.reported) == ("difference BLEU-4 p_value", 0.001)
+
+
+def test_comparisons_of_models_that_failed_at_some_images(references: Path, tmp_path: Path) -> None:
+    data = read_references(references)
+    fewer = {**POOR, "dog.jpg": None}
+    one, other = (evaluate(Scripted(said), data, config=CONFIG) for said in (GOOD, fewer))
+    differences = compare(one, other).to_dict()["differences"]
+    record = {
+        "kind": "model_comparison",
+        "models": [{"evaluation": each.to_dict()} for each in (one, other)],
+        "comparisons": [{"differences": differences}],
+    }
+    path = tmp_path / "models.json"
+    path.write_text(dump_json(record))
+    first, second = read_report(path)
+    again = verify(second, data, first=verify(first, data).evaluation)
+    assert again.holds
+    assert again.values > verify(second, data).values + 6 * len(differences)
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", '{"kind": "evaluation", "images": [1]}'])
