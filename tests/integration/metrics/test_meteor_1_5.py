@@ -54,6 +54,17 @@ def test_flickr8k(flickr8k_test: dict[str, list[str]]) -> None:
     assert_equal(pairs)
 
 
+@needs_java
+@pytest.mark.parametrize("words", [("-b", "\u05d5"), ("ko", "m1")])
+def test_words_that_the_program_takes_for_one_another(words: tuple[str, str]) -> None:
+    """An exception: it compares Java's hashes of words, which are 32 bits. Here, words differ."""
+    caption, reference = words
+    with MeteorProgram() as program:
+        theirs = counts_of([program.statistics(caption, [reference])])[0]
+    assert theirs[21:].tolist() == [1, 1]
+    assert statistics_of([caption], [[reference]])[0, 21:].tolist() == [0, 0]
+
+
 def test_the_lists_of_the_program() -> None:
     lists = resources.word_lists()
     assert {"the", ",", "of"} <= lists.function_words
