@@ -55,14 +55,13 @@ def test_flickr8k(flickr8k_test: dict[str, list[str]]) -> None:
 
 
 @needs_java
-@pytest.mark.parametrize("words", [("-b", "\u05d5"), ("ko", "m1")])
-def test_words_that_the_program_takes_for_one_another(words: tuple[str, str]) -> None:
+def test_words_that_the_program_takes_for_one_another() -> None:
     """An exception: it compares Java's hashes of words, which are 32 bits. Here, words differ."""
-    caption, reference = words
+    captions, references = ["-b", "ko"], [["\u05d5"], ["m1"]]
     with MeteorProgram() as program:
-        theirs = counts_of([program.statistics(caption, [reference])])[0]
-    assert theirs[21:].tolist() == [1, 1]
-    assert statistics_of([caption], [[reference]])[0, 21:].tolist() == [0, 0]
+        lines = [program.statistics(*pair) for pair in zip(captions, references, strict=True)]
+    assert counts_of(lines)[:, 21:].tolist() == [[1, 1]] * 2
+    assert statistics_of(captions, references)[:, 21:].tolist() == [[0, 0]] * 2
 
 
 def test_the_lists_of_the_program() -> None:

@@ -173,6 +173,14 @@ def test_the_other_metrics_are_unharmed(tmp_path: Path, monkeypatch: pytest.Monk
         )
 
 
+def test_what_a_program_says_does_not_steer_the_terminal(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_java(tmp_path, monkeypatch, r"printf 'no \033[31mred\n' >&2; exit 1")
+    with pytest.raises(MetricError, match=r"exit code 1: no  \[31mred$"):
+        spice(corpus, LIMITS)
+
+
 def test_an_image_without_a_spice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scores = (
         '[{"image_id": 0, "scores": {"All": {"f": 0.5}}}, '
