@@ -96,7 +96,24 @@ def read_caption_file(path: Path, keys: Sequence[str] = CAPTION_KEYS) -> Caption
         lines = read_lines(path, stopping([]))
         content = [parse_json(text, path, line=line, unique_keys=True) for line, text in lines]
         return caption_items(content, path, keys)
-    return caption_items(read_json(path, stopping([]), unique_keys=True), path, keys)
+    return caption_items(read_content(path), path, keys)
+
+
+def read_content(path: Path) -> Any:
+    """Return the content of a JSON file of captions, of any suffix.
+
+    Raises:
+        DataError: The file cannot be read, or is not JSON.
+    """
+    try:
+        return read_json(path, stopping([]), unique_keys=True)
+    except DataError as error:
+        if path.suffix.lower() in SUFFIXES:
+            raise
+        ends = ", ".join(SUFFIXES)
+        raise DataError(
+            error.message, hint=f"Files of captions end in {ends}; any other is read as JSON."
+        ) from error
 
 
 def caption_items(content: Any, path: Path, keys: Sequence[str] = CAPTION_KEYS) -> CaptionFile:
@@ -192,6 +209,11 @@ def _table(path: Path, text: str, keys: Sequence[str]) -> Iterator[Entry]:
     for row in table.rows:
         if row.fault:
             raise DataError(f"{path}:{row.line}: {row.fault}")
+        if row.surplus:
+            raise DataError(
+                f"{path}:{row.line}: there is text beyond the last column: {row.surplus[:60]!r}",
+                hint="Put captions that have the separator inside in quotes.",
+            )
         image = str(row.cells.get(columns.image) or "").strip()
         if not image:
             raise DataError(f"{path}:{row.line}: the cell {columns.image} is empty")

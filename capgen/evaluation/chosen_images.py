@@ -19,7 +19,7 @@ def ranking_metric(scores: ScoreReport) -> str:
     others = sorted(scores.corpus, key=lambda name: name in LOWER_IS_BETTER)
     measured = [name for name in (*_RANKING, *others) if name in scores.per_image]
     varying = [name for name in measured if np.ptp(scores.per_image[name])]
-    return (varying or measured)[0]
+    return (varying or measured or list(scores.per_image))[0]
 
 
 def best(evaluation: Evaluation, count: int) -> list[str]:

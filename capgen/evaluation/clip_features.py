@@ -55,7 +55,7 @@ def clip_features(
 
     Raises:
         ModelError, NetworkError: The model cannot be found or is not a CLIP.
-        MetricError: Images cannot be read.
+        MetricError: Images cannot be read, or the model computes no numbers.
     """
     from capgen.models.resolve import resolve_model
 
@@ -86,14 +86,14 @@ def clip_features(
             done, total = 0, len(new_images) + len(new_texts)
             yield FeaturesComputed(done=done, total=total)
             for keys in _batches(new_images, _IMAGES_AT_ONCE):
-                fresh = _of_images(model, {key: files[key] for key in keys})
+                fresh = _numbers(_of_images(model, {key: files[key] for key in keys}), name)
                 _remember(store, folder.fingerprint, "image", fresh)
                 known_images |= fresh
                 done += len(keys)
                 yield FeaturesComputed(done=done, total=total)
             for keys in _batches(new_texts, _TEXTS_AT_ONCE):
                 vectors = model.text_features([of_digest[key] for key in keys])
-                fresh = dict(zip(keys, vectors, strict=True))
+                fresh = _numbers(dict(zip(keys, vectors, strict=True)), name)
                 _remember(store, folder.fingerprint, "text", fresh)
                 known_texts |= fresh
                 done += len(keys)
@@ -136,6 +136,16 @@ def _of_images(model: ClipModel, files: Mapping[bytes, Path]) -> dict[bytes, Vec
             raise MetricError(f"CLIPScore needs the images. {outcome.message}", hint=outcome.hint)
     vectors = model.image_features([each for each in made if not isinstance(each, ImageError)])
     return dict(zip(files, vectors, strict=True))
+
+
+def _numbers(fresh: dict[bytes, Vector], name: str) -> dict[bytes, Vector]:
+    """Return features; raise MetricError if some are NaN or infinite."""
+    if not all(np.isfinite(vector).all() for vector in fresh.values()):
+        raise MetricError(
+            f"{name} computes features that are no numbers",
+            hint="Its weights are damaged. Use another --clip-model.",
+        )
+    return fresh
 
 
 def _batches(keys: Sequence[bytes], size: int) -> Iterator[list[bytes]]:

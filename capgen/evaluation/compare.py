@@ -42,7 +42,10 @@ class Comparison:
 
         The scores are those of the ranking metric; images with equal scores are left out.
         """
-        difference = self.differences[ranking_metric(self.first.scores)].images
+        found = self.differences.get(ranking_metric(self.first.scores))
+        if found is None:  # a score that is undefined
+            return []
+        difference = found.images
         order = np.argsort(-abs(difference), kind="stable")[:count]
         ids = self.first.scores.image_ids
         return [(ids[row], float(difference[row])) for row in order if difference[row]]

@@ -22,7 +22,7 @@ from capgen.evaluation.events import (
     ScoringStarted,
 )
 from capgen.evaluation.evidence import gather_evidence, scene_objects
-from capgen.evaluation.judged_language import check_language, judged_language
+from capgen.evaluation.judged_language import check_given_language, judged_language
 from capgen.evaluation.result import Evaluation, others
 from capgen.evaluation.systems import ModelSystem, System, as_system
 from capgen.metrics.bootstrap import Interval, confidence_intervals
@@ -85,18 +85,31 @@ def evaluation_events(
     config: EvalConfig | None = None,
     document_frequencies: DocumentFrequencies | None = None,
     device: str = "auto",
+    unavailable: Mapping[str, str] | None = None,
 ) -> Iterator[EvaluationEvent]:
     """Do what `evaluate` does, and yield progress events.
+
+    Args:
+        source: As for `evaluate`, and so are the following ones.
+        data: What is captioned.
+        options: How a model decodes.
+        config: Split, limit, metrics and bootstrap.
+        document_frequencies: Document frequencies for CIDEr-D.
+        device: Where a model of a metric computes.
+        unavailable: Metrics that turned out to be impossible before, with the reasons: the
+            `evidence.unavailable` of another evaluation. They are not tried again.
 
     Yields:
         Events when metrics turn out to be impossible, one per image, those of models that metrics
         use, one before scoring, and an `EvaluationFinished` with the result.
     """
     config = config or EvalConfig()
-    check_language(config.language)
-    unavailable = check_metrics(config.metric_names, config.java)
-    if unavailable:
-        yield MetricsLeftOut(reasons=unavailable)
+    check_given_language(config.language)
+    known_before = unavailable or {}
+    wanted = [name for name in config.metric_names if name not in known_before]
+    found = check_metrics(wanted, config.java)
+    if found:
+        yield MetricsLeftOut(reasons=found)
     eval_set = as_evaluation_set(data, config)
     objects = scene_objects(config, eval_set)
     system = as_system(source, options, batch_size=config.batch_size)
@@ -126,7 +139,10 @@ def evaluation_events(
         raise MetricError(f"None of the {total} images could be captioned, so none can be scored")
     alternatives = {name: texts for name, record in records.items() if (texts := others(record))}
     known = Evidence(
-        alternatives=alternatives, objects=objects, java=config.java, unavailable=unavailable
+        alternatives=alternatives,
+        objects=objects,
+        java=config.java,
+        unavailable={**known_before, **found},
     )
     evidence = yield from gather_evidence(captions, eval_set, config, known, device=device)
     yield ScoringStarted(images=len(captions), note=first_use_note(config.metric_names))

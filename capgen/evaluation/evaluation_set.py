@@ -19,14 +19,13 @@ from capgen.data.dataset import Dataset, open_dataset
 from capgen.data.formats.image_index import ImageIndex, base_name
 from capgen.data.import_set import left_out
 from capgen.data.mixture import open_mixture
-from capgen.data.problems import stopping
-from capgen.data.text_files import read_json
 from capgen.errors import DataError, UsageError
 from capgen.evaluation.caption_files import (
     SUFFIXES,
     CaptionFile,
     caption_items,
     read_caption_file,
+    read_content,
 )
 from capgen.metrics.language import known_captions
 from capgen.records import Example
@@ -206,7 +205,7 @@ def _captions(path: Path) -> tuple[dict[str, list[str]], dict[str, str], bool]:
     """Return captions and file names by image id, and whether ids are only numbers of lines."""
     if path.suffix.lower() in SUFFIXES and path.suffix.lower() != ".json":
         return _of_entries(read_caption_file(path), path)
-    content = read_json(path, stopping([]), unique_keys=True)
+    content = read_content(path)
     if isinstance(content, dict) and "annotations" in content:
         return (*_coco(content, path), False)
     if isinstance(content, dict) and isinstance(content.get("images"), list):

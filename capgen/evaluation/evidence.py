@@ -100,7 +100,7 @@ def gather_evidence(
     Raises:
         CapgenError: The model of the only metric, or the images, cannot be read.
     """
-    if "clipscore" not in config.metric_names:
+    if "clipscore" not in config.metric_names or "clipscore" in known.unavailable:
         return known
     examples = {image_id: data.by_id[image_id] for image_id in captions}
     references = chain.from_iterable(example.references for example in examples.values())

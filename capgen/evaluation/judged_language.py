@@ -13,11 +13,24 @@ from capgen.metrics.readable import UNDETERMINED, has_foreign_letters
 
 GIVEN, OF_DATA, GUESSED = "given", "of the data set", "guessed from the references"
 
+# Codes of ISO 639; BCP 47 reserves longer ones, and there is none.
+_LONGEST_CODE = 3
+
 
 def check_language(tag: str) -> None:
     """Check that a language is empty (to be guessed) or a tag of BCP 47, as in `pt-BR`."""
     if tag and not LANGUAGE_TAG.fullmatch(tag):
         raise UsageError(f"--language is {tag!r}; it must be a BCP 47 tag", hint=LANGUAGE_HINT)
+
+
+def check_given_language(tag: str) -> None:
+    """Check a language that the user gives: no name as in `english`, which BCP 47 would allow."""
+    check_language(tag)
+    if len(tag.split("-")[0]) > _LONGEST_CODE:
+        raise UsageError(
+            f"--language is {tag!r}; it must begin with a code of two or three letters",
+            hint=LANGUAGE_HINT,
+        )
 
 
 def judged_language(data: EvaluationSet, config: EvalConfig) -> tuple[str, str]:

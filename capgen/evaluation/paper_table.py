@@ -10,6 +10,7 @@ from pathlib import PurePath
 from capgen.evaluation.result import Evaluation
 from capgen.evaluation.systems import is_predictions
 from capgen.metrics.bootstrap import Interval
+from capgen.tables.spreadsheets import spreadsheet_text
 
 # What `--format` may be, besides the table of the terminal.
 FORMATS = ("latex", "markdown", "csv")
@@ -40,9 +41,9 @@ def paper_table(evaluations: Sequence[Evaluation], format: str, *, intervals: bo
 
 
 def _latex(evaluations: Sequence[Evaluation], intervals: bool) -> str:
-    metrics = list(evaluations[0].scores.corpus)
+    metrics = _metrics(evaluations)
     lines = [
-        f"% {_one_line(evaluations[0].data.name)}: {_under(evaluations[0])}",
+        f"% {_under(evaluations[0])}",
         rf"\begin{{tabular}}{{l{'r' * len(metrics)}}}",
         r"\hline",
         " & ".join(map(_latex_text, ("Model", *metrics))) + r" \\",
@@ -58,21 +59,20 @@ def _latex(evaluations: Sequence[Evaluation], intervals: bool) -> str:
 
 
 def _markdown(evaluations: Sequence[Evaluation], intervals: bool) -> str:
-    metrics = list(evaluations[0].scores.corpus)
+    metrics = _metrics(evaluations)
     rows = [
         ("Model", *metrics),
         ("---", *("---:" for _ in metrics)),
         *((_row_name(one), *_cells(one, metrics, intervals)) for one in evaluations),
     ]
     lines = [f"| {' | '.join(map(_markdown_text, row))} |" for row in rows]
-    under = f"{evaluations[0].data.name}: {_under(evaluations[0])}"
-    return "\n".join((*lines, "", _markdown_text(under)))
+    return "\n".join((*lines, "", _markdown_text(_under(evaluations[0]))))
 
 
 def _csv(evaluations: Sequence[Evaluation], intervals: bool) -> str:
-    metrics = list(evaluations[0].scores.corpus)
+    metrics = _metrics(evaluations)
     ends = [f"{name} {end}" for name in metrics for end in ("low", "high")] if intervals else []
-    about = ("data", "images", "references", "tokenizer", "document frequencies")
+    about = ("data", "images", "references", "tokenizer", "document frequencies", "split")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("model", *metrics, *ends, *about))
@@ -81,11 +81,11 @@ def _csv(evaluations: Sequence[Evaluation], intervals: bool) -> str:
         bounds = [_bounds(one.intervals.get(name)) for name in metrics] if intervals else []
         writer.writerow(
             (
-                _row_name(one),
+                spreadsheet_text(_row_name(one)),
                 *(_digits(one.scores.corpus.get(name)) for name in metrics),
                 *(end for pair in bounds for end in pair),
-                *(one.data.name, stamp.images, stamp.references, stamp.tokenizer),
-                stamp.document_frequencies,
+                *(spreadsheet_text(one.data.name), stamp.images, stamp.references, stamp.tokenizer),
+                *(stamp.document_frequencies, one.data.split),
             )
         )
     return text.getvalue().removesuffix("\n")
@@ -94,6 +94,11 @@ def _csv(evaluations: Sequence[Evaluation], intervals: bool) -> str:
 def _row_name(evaluation: Evaluation) -> str:
     name, kind = evaluation.name, evaluation.system["kind"]
     return PurePath(name).stem if kind == "predictions" and is_predictions(name) else name
+
+
+def _metrics(evaluations: Sequence[Evaluation]) -> list[str]:
+    """Return the names of all scores: some may be undefined, or left out for one system only."""
+    return list(dict.fromkeys(name for one in evaluations for name in one.scores.per_image))
 
 
 def _cells(evaluation: Evaluation, metrics: Sequence[str], intervals: bool) -> list[str]:
@@ -108,7 +113,9 @@ def _cells(evaluation: Evaluation, metrics: Sequence[str], intervals: bool) -> l
 
 
 def _under(evaluation: Evaluation) -> str:
-    return f"{_one_line(evaluation.scores.stamp.line())}; scores times 100"
+    data = evaluation.data
+    place = f"{data.name}, {data.split}" if data.split else data.name
+    return f"{_one_line(f'{place}: {evaluation.scores.stamp.line()}')}; scores times 100"
 
 
 def _bounds(interval: Interval | None) -> tuple[str, str]:
@@ -120,7 +127,9 @@ def _digits(value: float | None) -> str:
 
 
 def _latex_text(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in _one_line(text))
+    escaped = "".join(_LATEX.get(character, character) for character in _one_line(text))
+    # After the end of a row, LaTeX takes these for options of it.
+    return f"{{}}{escaped}" if escaped.startswith(("[", "*")) else escaped
 
 
 def _markdown_text(text: str) -> str:

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from capgen.data.cache.file_hashes import hash_files
-from capgen.data.problems import stopping
-from capgen.data.text_files import read_json
 from capgen.errors import DataError, MetricError
 from capgen.evaluation.caption_files import (
     CAPTION_KEYS,
@@ -18,6 +16,7 @@ from capgen.evaluation.caption_files import (
     Entry,
     caption_items,
     read_caption_file,
+    read_content,
 )
 from capgen.evaluation.evaluation_set import EvaluationSet
 from capgen.metrics.corpus import some_images
@@ -105,7 +104,7 @@ def read_predictions(path: Path) -> Predictions:
     if path.suffix.lower() in SUFFIXES and path.suffix.lower() != ".json":
         read = read_caption_file(path, _KEYS)
     else:
-        content = read_json(path, stopping([]), unique_keys=True)
+        content = read_content(path)
         if isinstance(content, dict) and "comparison" in str(content.get("kind")):
             raise DataError(
                 f"{path} compares several models, so it is not clear whose captions to score",

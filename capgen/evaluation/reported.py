@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,12 @@ class ReportedEvaluation:
     Attributes:
         name: The system that made the captions.
         record: The evaluation.
+        differences: Metric → the first system of the report minus this one, in a comparison.
     """
 
     name: str
     record: Mapping[str, Any]
+    differences: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def data(self) -> Mapping[str, Any]:
@@ -49,13 +51,14 @@ def read_report(path: Path) -> list[ReportedEvaluation]:
     """
     content = read_json(path, stopping([]), unique_keys=True)
     kind = content.get("kind") if isinstance(content, dict) else None
+    comparisons: list[Any] = []
     if kind == "evaluation":
         found = [content]
     elif kind == "comparison":
-        found = [content.get("first"), content.get("second")]
+        found, comparisons = [content.get("first"), content.get("second")], [content]
     elif kind == "model_comparison":
-        models = content.get("models")
-        found = [model.get("evaluation") for model in models] if isinstance(models, list) else []
+        found = [model.get("evaluation") for model in _objects(content, "models")]
+        comparisons = _objects(content, "comparisons")
     else:
         found = []
     if not found or not all(map(_is_evaluation, found)):
@@ -63,8 +66,15 @@ def read_report(path: Path) -> list[ReportedEvaluation]:
             f"{path} is not a report of scores",
             hint="Give what --json of `capgen eval` or `capgen models compare` wrote.",
         )
+    differences = [{}, *(each.get("differences") for each in comparisons)]
+    differences += [{}] * (len(found) - len(differences))
     return [
-        ReportedEvaluation(name=str(one["system"].get("name", "?")), record=one) for one in found
+        ReportedEvaluation(
+            name=str(one["system"].get("name", "?")),
+            record=one,
+            differences=differs if isinstance(differs, Mapping) else {},
+        )
+        for one, differs in zip(found, differences, strict=False)
     ]
 
 
@@ -113,13 +123,23 @@ def data_of_report(
         ) from error
 
 
+def _objects(content: Mapping[str, Any], name: str) -> list[Any]:
+    items = content.get(name)
+    return [item for item in items if isinstance(item, Mapping)] if isinstance(items, list) else []
+
+
 def _is_evaluation(record: Any) -> bool:
     parts = ("system", "data", "config", "corpus", "intervals", "language", "stamp")
     if not isinstance(record, Mapping) or not isinstance(record.get("images"), Sequence):
         return False
     if not all(isinstance(record.get(part), Mapping) for part in parts):
         return False
-    if not isinstance(record["stamp"].get("definitions"), Mapping):
+    stamp, config, limit = record["stamp"], record["config"], record["data"].get("limit")
+    if not all(isinstance(stamp.get(part, {}), Mapping) for part in ("definitions", "evidence")):
+        return False
+    if not all(_is_count(config.get(name)) for name in ("resamples", "report_seed")):
+        return False
+    if "definitions" not in stamp or not (limit is None or _is_count(limit)):
         return False
     return bool(record["images"]) and all(
         isinstance(row, Mapping)
@@ -128,3 +148,7 @@ def _is_evaluation(record: Any) -> bool:
         and isinstance(row.get("scores"), Mapping)
         for row in record["images"]
     )
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

@@ -153,7 +153,8 @@ def as_system(
     if isinstance(source, Captioner):
         return ModelSystem(source, options, batch_size=batch_size)
     if isinstance(source, Mapping):
-        return PredictionsSystem(Predictions(name="predictions", captions=tuple(source.items())))
+        pairs = tuple((str(image), text) for image, text in source.items())  # ids may be numbers
+        return PredictionsSystem(Predictions(name="predictions", captions=pairs))
     if source is not None and not isinstance(source, str | os.PathLike):
         return source
     if source is not None and is_predictions(source):

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from capgen.config import EvalConfig
 from capgen.errors import MetricError
+from capgen.evaluation.compare import compare
 from capgen.evaluation.evaluate import scored
 from capgen.evaluation.evaluation_set import EvaluationSet
 from capgen.evaluation.evidence import gather_evidence, scene_objects
 from capgen.evaluation.reported import ReportedEvaluation
-from capgen.metrics.bootstrap import Interval
+from capgen.evaluation.result import Evaluation
 from capgen.metrics.cider import DocumentFrequencies
 from capgen.metrics.definitions import METRICS
 from capgen.metrics.evidence import Evidence
 from capgen.metrics.programs import nothing_computed
 from capgen.metrics.score import check_metrics, unique_captions
-from capgen.metrics.score_report import ScoreReport
 from capgen.metrics.tokenizers import PTB
 from capgen.records import SCHEMA_VERSION
 
@@ -49,12 +49,14 @@ class Verification:
         values: How many values of the report were compared.
         unlike: Those that are other ones now.
         unchecked: Metrics that could not be computed again, with the reasons.
+        evaluation: The captions as they were scored again.
     """
 
     name: str
     values: int
     unlike: tuple[Unlike, ...]
     unchecked: Mapping[str, str]
+    evaluation: Evaluation = field(repr=False)
 
     @property
     def holds(self) -> bool:
@@ -81,6 +83,7 @@ def verify(
     document_frequencies: DocumentFrequencies | None = None,
     config: EvalConfig | None = None,
     device: str = "auto",
+    first: Evaluation | None = None,
 ) -> Verification:
     """Score the captions of a report again, as its stamp says they were scored.
 
@@ -91,6 +94,8 @@ def verify(
         config: How long official programs may take, and the files and the model that metrics
             need; the rest is taken from the report.
         device: Where a model of a metric computes.
+        first: The first system of a comparison, scored again: then the differences from it are
+            compared, too.
 
     Raises:
         MetricError: The data are not of the report's images.
@@ -125,10 +130,30 @@ def verify(
     evidence = _result(gather_evidence(captions, data, settings, known, device=device))
     scores, intervals = scored(captions, data, settings, document_frequencies, evidence)
     unchecked |= scores.left_out
-    pairs = list(_compared(record, scores, intervals, data, complete=not unchecked))
-    unlike = [Unlike(where=where, reported=a, computed=b) for where, a, b in pairs if a != b]
+    evaluation = Evaluation(
+        system={**record["system"], "name": report.name},
+        data=data,
+        captions=captions,
+        scores=scores,
+        intervals=intervals,
+        config=settings,
+        document_frequencies=document_frequencies,
+        evidence=evidence,
+    )
+    pairs = list(_compared(record, evaluation, complete=not unchecked))
+    if first is not None:
+        pairs += _differences(report, first, evaluation, complete=not unchecked)
+    unlike = [
+        Unlike(where=where, reported=a, computed=b)
+        for where, a, b in pairs
+        if _or_none(a) != _or_none(b)
+    ]
     return Verification(
-        name=report.name, values=len(pairs), unlike=tuple(unlike), unchecked=unchecked
+        name=report.name,
+        values=len(pairs),
+        unlike=tuple(unlike),
+        unchecked=unchecked,
+        evaluation=evaluation,
     )
 
 
@@ -171,20 +196,15 @@ def _result(events: Generator[object, None, T]) -> T:
 
 
 def _compared(
-    record: Mapping[str, Any],
-    scores: ScoreReport,
-    intervals: Mapping[str, Interval],
-    data: EvaluationSet,
-    *,
-    complete: bool,
+    record: Mapping[str, Any], evaluation: Evaluation, *, complete: bool
 ) -> Iterator[tuple[str, Any, Any]]:
     """Yield the name of each value of a report, the value, and what it is now.
 
     What could not be computed is left out, unless the scores are `complete`.
     """
-    computed = scores.to_dict()
+    computed = evaluation.scores.to_dict()
     rows = {row["image_id"]: row for row in computed["images"]}
-    ends = {name: interval.to_dict() for name, interval in intervals.items()}
+    ends = {name: interval.to_dict() for name, interval in evaluation.intervals.items()}
 
     def there(reported: Mapping[str, Any]) -> dict[str, Any]:
         return {k: v for k, v in reported.items() if complete or k in computed["corpus"]}
@@ -193,9 +213,21 @@ def _compared(
     yield from _pairs("interval", there(record["intervals"]), ends)
     yield from _pairs("language", record["language"], computed["language"])
     yield from _pairs("stamp", _some(record["stamp"], _STAMPED), computed["stamp"])
-    yield from _pairs("data", _some(record["data"], _OF_DATA), data.to_dict())
+    yield from _pairs("data", _some(record["data"], _OF_DATA), evaluation.data.to_dict())
     for row in record["images"]:
         yield from _pairs(f"image {row['image_id']}", there(row["scores"]), rows[row["image_id"]])
+
+
+def _differences(
+    report: ReportedEvaluation, first: Evaluation, second: Evaluation, *, complete: bool
+) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the same of the differences from the first system, unless they miss a metric."""
+    if not report.differences:
+        return
+    found = compare(first, second).differences
+    now = {name: difference.to_dict() for name, difference in found.items()}
+    there = {name: item for name, item in report.differences.items() if complete or name in now}
+    yield from _pairs("difference", there, now)
 
 
 def _pairs(
@@ -208,6 +240,11 @@ def _pairs(
             yield from _pairs(f"{where} {name}", value, now if isinstance(now, Mapping) else {})
         else:
             yield f"{where} {name}", value, now
+
+
+def _or_none(value: Any) -> Any:
+    """Return None for NaN, as older reports have where a score is undefined."""
+    return None if value != value else value
 
 
 def _some(record: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:

@@ -165,8 +165,8 @@ def _check_comparable(first: ScoreReport, second: ScoreReport) -> None:
             f"The reports cover different images: only one of them has {some_images(unshared)}"
         )
     for field in (
-        *("protocol", "tokenizer_version", "references_digest", "document_frequencies"),
-        "evidence",
+        *("protocol", "tokenizer", "tokenizer_version", "references_digest"),
+        *("document_frequencies", "frequencies_digest", "evidence"),
     ):
         values = getattr(first.stamp, field), getattr(second.stamp, field)
         if values[0] != values[1]:

@@ -17,7 +17,7 @@ from capgen.errors import CapgenError
 from capgen.metrics.cider import DocumentFrequencies
 from capgen.metrics.corpus import Corpus, Floats, Integers
 from capgen.metrics.definitions import SPIDER_NAME
-from capgen.metrics.evidence import Evidence, evidence_scores
+from capgen.metrics.evidence import EVIDENCE_METRICS, Evidence, evidence_scores
 from capgen.metrics.meteor_1_5 import resources
 from capgen.metrics.meteor_1_5.statistics import scores as meteor_scores
 from capgen.metrics.meteor_1_5.statistics import summable
@@ -31,7 +31,7 @@ class Computed:
         scores: Name → score of the corpus, and (images,) scores, in the order of tables.
         counts: `bleu` and `meteor_1_5` → (images, …) counts that their scores come from.
         ratios: As in `ScoreReport`.
-        failures: Metric → its error, of those that need a program or data of others.
+        failures: Metric → its error, of those that need more than captions and references.
     """
 
     scores: dict[str, tuple[float, Floats]] = field(default_factory=dict)
@@ -53,9 +53,6 @@ def compute(
         metrics: Keys of `capgen.metrics.definitions.METRICS`.
         frequencies: Document frequencies; by default the references'.
         evidence: What some metrics need besides.
-
-    Raises:
-        MetricError: What `clipscore` or `diversity` needs is missing.
     """
     computed = Computed()
     scores = computed.scores
@@ -79,9 +76,15 @@ def compute(
         _meteor_1_5(corpus, computed)
     if "spice" in metrics or "spider" in metrics:
         _spice_and_spider(corpus, metrics, frequencies, evidence, computed)
-    more, ratios = evidence_scores(corpus, metrics, evidence, frequencies)
-    scores.update(more)
-    computed.ratios.update(ratios)
+    for metric in EVIDENCE_METRICS:
+        if metric in metrics:
+            try:
+                more, ratios = evidence_scores(corpus, [metric], evidence, frequencies)
+            except CapgenError as error:  # what it needs is not there
+                computed.failures[metric] = error
+                continue
+            scores.update(more)
+            computed.ratios.update(ratios)
     return computed
 
 

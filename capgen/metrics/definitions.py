@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 from collections.abc import Collection
 
 import capgen
@@ -49,7 +50,17 @@ def check_names(metrics: Collection[str]) -> None:
     """Check that there are metrics of these names; raise UsageError for one that is not."""
     for name in metrics:
         if name not in METRICS:
-            raise UsageError(f"Unknown metric {name!r}", hint=did_you_mean(name, METRICS))
+            raise UsageError(f"Unknown metric {name!r}", hint=_meant(name))
+
+
+def _meant(name: str) -> str:
+    """Return a hint: users write names as tables have them, or separate them by spaces."""
+    if not name.strip() or re.search(r"\w[\s;|]+\w", name):
+        return "Separate metrics with commas, as in bleu,cider_d."
+    key = re.sub(r"[^a-z0-9]+", "_", name.lower())
+    if key == "cider":
+        return "What papers call CIDEr is mostly 'cider_d'; 'cider' is the plain one."
+    return did_you_mean(key, METRICS)
 
 
 def package_versions(metrics: Collection[str]) -> dict[str, str]:

@@ -13,6 +13,8 @@ from capgen.errors import MetricError
 from capgen.metrics.cider import DocumentFrequencies
 from capgen.metrics.corpus import Corpus, Floats, Integers
 
+# In the order of tables.
+EVIDENCE_METRICS = ("clipscore", "chair", "diversity")
 # Of the scores, in tables.
 _ORDER = (
     *(clipscore.NAME, clipscore.REFERENCE_NAME, chair.INSTANCES_NAME, chair.SENTENCES_NAME),
@@ -90,14 +92,21 @@ def evidence_scores(
     return dict(sorted(scores.items(), key=lambda item: _ORDER.index(item[0]))), ratios
 
 
-def evidence_notes(corpus: Corpus, metrics: Collection[str], evidence: Evidence) -> list[str]:
-    """Return caveats about these scores, as sentences."""
+def evidence_notes(
+    corpus: Corpus,
+    metrics: Collection[str],
+    evidence: Evidence,
+    ratios: Mapping[str, Integers],
+) -> list[str]:
+    """Return caveats about these scores, as sentences; `ratios` are those of `evidence_scores`."""
     notes = []
     if "diversity" in metrics:
         alone = sum(not evidence.alternatives.get(image_id) for image_id in corpus.image_ids)
         if alone:
             notes.append(f"{alone} of {len(corpus)} images have only one caption: no diversity.")
     if "chair" in metrics:
+        if not ratios[chair.INSTANCES_NAME][:, 1].any():
+            notes.append("No caption names an object of the table, so CHAIR is 0 and says nothing.")
         annotated = evidence.objects.present if evidence.objects else None
         if annotated is None:
             notes.append(

@@ -141,8 +141,13 @@ class JavaProgram:
 
     def _read_errors(self, stream: IO[bytes]) -> None:
         for line in _lines(stream):
-            self._errors.append(line[:_LONGEST_MESSAGE])
+            self._errors.append(_plain(line[:_LONGEST_MESSAGE]))
             self._sign_of_life.set()
+
+
+def _plain(line: str) -> str:
+    """Return a line without what would steer a terminal."""
+    return "".join(character if character.isprintable() else " " for character in line)
 
 
 def _how_it_ended(code: int) -> str:

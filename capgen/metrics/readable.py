@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 import capgen.metrics.rouge as rouge
-from capgen.metrics.scripts import ascii_share
-from capgen.metrics.tokenizers import CHARACTERS, Tokenizer, suggested_package
+from capgen.metrics.scripts import ascii_share, unspaced_share
+from capgen.metrics.tokenizers import CHARACTERS, PTB, Tokenizer, suggested_package
 
 # As the language of captions that are not in English, but in which language is unknown (BCP 47).
 UNDETERMINED = "und"
 # German has 2 % of letters that rouge-score cuts words at; English has a "café" now and then.
 _DROPPED_LETTERS = 0.01
+# Share of letters without spaces between words.
+_MOSTLY = 0.5
 # What metrics know of English only.
 _ENGLISH_ONLY = {
     "meteor": "METEOR's stems and synonyms are English",
@@ -24,7 +26,7 @@ _ENGLISH_ONLY = {
 
 def is_english(language: str) -> bool:
     """Whether a language, as in BCP 47, is English."""
-    return language.split("-")[0].lower() == "en"
+    return language.split("-")[0].lower() in ("en", "eng", "english")
 
 
 def has_foreign_letters(references: Sequence[str]) -> bool:
@@ -61,7 +63,14 @@ def language_notes(
 ) -> Iterator[str]:
     """Yield what those metrics that are computed do not know of these captions, as sentences."""
     foreign = has_foreign_letters(references)
-    if tokenizer.key == CHARACTERS:
+    unspaced = unspaced_share(references) > _MOSTLY
+    if unspaced and tokenizer.key == PTB:
+        yield (
+            "The references are in a script without spaces between words, and the tokenizer ptb "
+            "does not split it: BLEU, ROUGE-L and CIDEr-D compare whole captions. Use "
+            "--tokenizer characters."
+        )
+    if unspaced and tokenizer.key == CHARACTERS:
         package = suggested_package(language)
         more = f" With the package {package}, they count words." if package else ""
         yield (

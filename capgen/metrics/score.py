@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
+
+import numpy as np
 
 import capgen.metrics.cider as cider
 from capgen.config.evaluation import JavaLimits
 from capgen.errors import MetricError
 from capgen.metrics.cider import DocumentFrequencies
 from capgen.metrics.compute import compute
-from capgen.metrics.corpus import Corpus, check_captions
+from capgen.metrics.corpus import Corpus, Floats, check_captions
 from capgen.metrics.definitions import DEFAULT_METRICS, METRICS, check_names, package_versions
 from capgen.metrics.evidence import Evidence, evidence_notes
 from capgen.metrics.language import language_statistics
@@ -79,7 +82,9 @@ def score_captions(
     left_out |= {name: sentence(error) for name, error in computed.failures.items()}
     return ScoreReport(
         image_ids=corpus.image_ids,
-        corpus={name: value for name, (value, _) in computed.scores.items()},
+        corpus={
+            name: value for name, (value, _) in computed.scores.items() if not math.isnan(value)
+        },
         per_image={name: values for name, (_, values) in computed.scores.items()},
         bleu_statistics=computed.counts.get("bleu"),
         meteor_statistics=computed.counts.get("meteor_1_5"),
@@ -93,8 +98,9 @@ def score_captions(
         failed=(*failed, *computed.failures),
         notes=(
             *_notes(corpus, names, document_frequencies),
+            *_undefined(computed.scores),
             *language_notes(names, language, texts, chosen),
-            *evidence_notes(corpus, names, evidence),
+            *evidence_notes(corpus, names, evidence, computed.ratios),
             *left_out_notes(left_out),
         ),
         stamp=Stamp(
@@ -176,6 +182,17 @@ def _frequency_source(corpus: Corpus, table: DocumentFrequencies | None) -> str:
     if table is None:
         return f"references of the {len(corpus)} evaluated images"
     return f"{table.source or 'a saved table'} ({table.documents} images)"
+
+
+def _undefined(scores: Mapping[str, tuple[float, Floats]]) -> Iterator[str]:
+    """Yield a note for each score that SPICE's program gives no value of, for some image."""
+    for name, (_, values) in scores.items():
+        count = int(np.isnan(values).sum())
+        if count:
+            yield (
+                f"{name} has no value for {count} of {len(values)} images, where there is nothing "
+                "to compare, and so there is none of all images."
+            )
 
 
 def _notes(

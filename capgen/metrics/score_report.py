@@ -56,11 +56,14 @@ class Stamp:
     def line(self) -> str:
         """Return in one line what the scores depend on, for every table of them."""
         each = self.references / self.images
-        references = f"{self.references:,} references ({each:.3g} each)"
+        images = f"{self.images:,} image{'s' * (self.images != 1)}"
+        references = (
+            f"{self.references:,} reference{'s' * (self.references != 1)} ({each:.3g} each)"
+        )
         source = f" ({self.language_source})" if self.language_source else ""
         language = f"; language: {self.language}{source}" if self.language else ""
         return (
-            f"{self.images:,} images, {references}{language}; tokens: {self.tokenizer}; document "
+            f"{images}, {references}{language}; tokens: {self.tokenizer}; document "
             f"frequencies: {self.document_frequencies}"
         )
 
@@ -71,8 +74,9 @@ class ScoreReport:
 
     Attributes:
         image_ids: The images, in the order of the predictions.
-        corpus: Name → score of the whole set.
-        per_image: Name → (images,) scores in the order of `image_ids`.
+        corpus: Name → score of the whole set. One that is undefined is not there.
+        per_image: Name → (images,) scores in the order of `image_ids`: NaN where SPICE is
+            undefined.
         bleu_statistics: (images, 10) counts, see `capgen.metrics.bleu`; None without BLEU.
             A corpus BLEU is not the mean of its images': the bootstrap needs these.
         meteor_statistics: (images, 23) counts, see `capgen.metrics.meteor_1_5.statistics`, for
@@ -103,7 +107,7 @@ class ScoreReport:
         """Return the report as built-in types; `images` has one record per image."""
         rows = zip(*(scores.tolist() for scores in self.per_image.values()), strict=True)
         return {
-            "corpus": {name: _or_none(value) for name, value in self.corpus.items()},
+            "corpus": {name: self.corpus.get(name) for name in self.per_image},
             "images": [
                 {"image_id": image_id, **dict(zip(self.per_image, map(_or_none, row), strict=True))}
                 for image_id, row in zip(self.image_ids, rows, strict=True)

@@ -27,7 +27,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from capgen.errors import ModelError
 from capgen.models.folder import PROCESSOR_FILE, ModelFolder
-from capgen.models.loading import reported
+from capgen.models.loading import load_tokenizer, reported
 from capgen.models.preprocessing.preprocess import FILE_NAME as PREPROCESSOR_FILE
 
 _TOKENIZER_SETTINGS = "tokenizer_config.json"
@@ -126,7 +126,7 @@ def _part(folder: ModelFolder, name: str) -> Any:
     if name == "image_processor":
         return _image_processor(folder)
     if name == "tokenizer":
-        return AutoTokenizer.from_pretrained(folder.path, local_files_only=True)
+        return load_tokenizer(folder)
     if name.endswith("tokenizer"):
         inner = folder.path / name
         place = inner if inner.is_dir() else folder.path

@@ -171,7 +171,11 @@ def comparison_events(
     for name, captioner in captioners.items():
         yield ModelStarted(name, len(data.examples))
         system = ModelSystem(captioner, options, batch_size=config.batch_size)
-        for event in evaluation_events(system, data, config=config):
+        before = evaluations[0].evidence.unavailable if evaluations else None
+        events = evaluation_events(
+            system, data, config=config, device=place.device, unavailable=before
+        )
+        for event in events:
             yield event
             if isinstance(event, EvaluationFinished):
                 evaluations.append(event.evaluation)

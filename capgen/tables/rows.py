@@ -31,12 +31,14 @@ class Row:
         cells: Its cells by column: text, or in JSON Lines any value.
         fault: Why it cannot be used, or an empty string.
         mended: What was put right in it, or an empty string.
+        surplus: The text beyond the last column: of a caption whose comma was not in quotes.
     """
 
     line: int
     cells: Mapping[str, Any] = field(default_factory=dict)
     fault: str = ""
     mended: str = ""
+    surplus: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,4 +163,6 @@ def _row(line: int, cells: list[str] | str, names: list[str], least: int | None)
     cells, mended = mend(cells, names)
     if least is not None and not least <= len(cells) <= len(names):
         return Row(line=line, fault=f"{len(cells)} columns instead of {len(names)}")
-    return Row(line=line, cells=dict(zip(names, cells, strict=False)), mended=mended)
+    surplus = " ".join(filter(None, map(str.strip, cells[len(names) :])))
+    pairs = dict(zip(names, cells, strict=False))
+    return Row(line=line, cells=pairs, mended=mended, surplus=surplus)

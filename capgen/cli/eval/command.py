@@ -36,6 +36,7 @@ from capgen.config import (
 from capgen.errors import UsageError
 
 if TYPE_CHECKING:
+    from capgen.evaluation.result import Evaluation
     from capgen.evaluation.systems import System
 
 EXAMPLES = examples(
@@ -165,14 +166,22 @@ def eval_command(
     console = Console()
     for note in (*unused_notes(context, "eval"), *data.notes):
         console.note(note)
-    results = {}
+    results: dict[int, Evaluation] = {}
+    told: list[str] = []
     # Files of predictions first: they take no time, and an error in one shows at once.
     for place, system in sorted(enumerate(systems), key=lambda pair: pair[1].computes):
+        before = [one.evidence.unavailable for one in results.values()]
         events = evaluation_events(
-            system, data, config=config, document_frequencies=table, device=model.device
+            system,
+            data,
+            config=config,
+            document_frequencies=table,
+            device=model.device,
+            unavailable=before[0] if before else None,
         )
         doing = "captioning" if system.computes else "reading"
-        results[place] = follow(events, console, f"{doing} ({system.name})", len(data.examples))
+        label = f"{doing} ({system.name})"
+        results[place] = follow(events, console, label, len(data.examples), told)
     comparison = None if judged.compare is None else compare_evaluations(results[0], results[1])
     output.write_json(console, (comparison or results[0]).to_dict())
     if output.html_file is not None:

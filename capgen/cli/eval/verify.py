@@ -47,10 +47,19 @@ def verify_reports(
 
     table = None if document_frequencies is None else DocumentFrequencies.load(document_frequencies)
     console = Console()
-    found = []
+    found: list[Verification] = []
     for one in read_report(report):
         data = data_of_report(one, report, **named)
-        found.append(verify(one, data, document_frequencies=table, config=config, device=device))
+        found.append(
+            verify(
+                one,
+                data,
+                document_frequencies=table,
+                config=config,
+                device=device,
+                first=found[0].evaluation if found else None,
+            )
+        )
     output.write_json(console, _record([item.to_dict() for item in found]))
     if not output.printed:
         for item in found:

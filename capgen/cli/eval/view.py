@@ -30,9 +30,17 @@ _DISAGREEMENTS = 5
 
 
 def follow(
-    events: Iterable[EvaluationEvent], console: Console, label: str, total: int
+    events: Iterable[EvaluationEvent], console: Console, label: str, total: int, told: list[str]
 ) -> Evaluation:
-    told: list[str] = []
+    """Show events, and return the evaluation.
+
+    Args:
+        events: The events.
+        console: Where they are shown.
+        label: What is done, for the bar.
+        total: How many images there are.
+        told: The notes that were shown already, of other evaluations too; new ones are added.
+    """
     with LiveBar(bar=total > 1) as live:
         live.update(label, 0, total)
         for event in events:
@@ -54,6 +62,7 @@ def follow(
     for note in (*evaluation.system.get("notes", ()), *evaluation.notes):
         if note not in told:
             console.note(note)
+            told.append(note)
     return evaluation
 
 

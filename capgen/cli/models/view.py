@@ -182,10 +182,12 @@ def follow_comparison(events: Iterable[ComparisonEvent], console: Console) -> Mo
     from capgen.registry.compare import ComparisonFinished, ModelStarted
 
     stream = iter(events)
+    told: list[str] = []
     for event in stream:
         if isinstance(event, ModelStarted):
             # Takes the events of one model, up to its evaluation.
-            follow(_until_finished(stream), console, f"captioning ({event.name})", event.images)
+            label = f"captioning ({event.name})"
+            follow(_until_finished(stream), console, label, event.images, told)
         elif isinstance(event, ComparisonFinished):
             return event.comparison
     raise AssertionError("the comparison ended without a result")

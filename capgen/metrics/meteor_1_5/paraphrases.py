@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from capgen.cache_folders import PARAPHRASES
-from capgen.errors import MetricError
+from capgen.errors import MetricError, StorageError
 from capgen.locks import Lock
 from capgen.metrics.corpus import Integers
 from capgen.metrics.meteor_1_5.resources import paraphrase_file
@@ -104,15 +104,30 @@ def open_paraphrases() -> Paraphrases:
     """
     source = paraphrase_file()
     path = _cached(source)
-    if not path.is_file():
+    table = _opened(path)
+    if table is None:
         lock = Lock(path.with_suffix(".lock"), "unpacking METEOR's paraphrases")
         for _ in lock.wait():
             pass
         with lock.held():
-            if not path.is_file():
+            table = _opened(path)
+            if table is None:
                 _make(source, path)
+                table = _opened(path)
+    if table is None:
+        raise StorageError(f"Cannot read {path}, which has just been written")
+    return table
+
+
+def _opened(path: Path) -> Paraphrases | None:
+    """Return the table in a file; None if it is missing or damaged."""
+    if not path.is_file():
+        return None
     with storage_errors(path):
-        return Paraphrases(np.load(path, mmap_mode="r"))
+        try:
+            return Paraphrases(np.load(path, mmap_mode="r"))
+        except (ValueError, EOFError, IndexError):
+            return None
 
 
 def are_unpacked() -> bool:
@@ -166,8 +181,12 @@ def _make(source: Path, path: Path) -> None:
         targets = np.append(targets, np.uint32(0))
     head = np.array([len(order), len(first)], np.uint64)
     columns = [head, hashes[order], offsets.astype(np.uint64), targets.view(np.uint64)]
+    table = np.concatenate(columns)
     with writing(path) as temporary, temporary.open("wb") as file:
-        np.save(file, np.concatenate(columns))
+        # As `np.save` does, whose errors do not tell a full disk from others.
+        header = np.lib.format.header_data_from_array_1_0(table)
+        np.lib.format.write_array_header_1_0(file, header)
+        file.write(table.data)
 
 
 def _hashes_of(phrases: list[list[str]]) -> Hashes:

@@ -513,7 +513,7 @@ def test_damaged_folders(llava: Path, tmp_path: Path) -> None:
     assert "AutoImageProcessor" in caught.value.hint
     shutil.copy(whole / "processor_config.json", llava)
     (llava / "tokenizer.json").write_text("{}")
-    with pytest.raises(ModelError, match="has no usable processor"):
+    with pytest.raises(ModelError, match="has no usable tokenizer"):
         Captioner.from_pretrained(llava)
     shutil.copy(whole / "tokenizer.json", llava)
     (llava / "model.safetensors").write_bytes(b"\0" * 100)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoTokenizer, SiglipConfig, SiglipModel
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
@@ -231,3 +232,20 @@ def test_models_that_are_no_clip(clip: Path, tmp_path: Path) -> None:
     (pickled / "model.safetensors").rename(pickled / "pytorch_model.bin")
     with pytest.raises(UnsafeModelError, match="pickled weights"):
         scored(pickled, tmp_path, GOOD)
+
+
+def test_a_clip_without_its_tokenizer(clip: Path, tmp_path: Path) -> None:
+    # transformers takes one that knows no word in its place.
+    bare = Path(shutil.copytree(clip, tmp_path / "bare"))
+    (bare / "tokenizer.json").unlink()
+    with pytest.raises(ModelError, match="bare has no tokenizer"):
+        scored(bare, tmp_path, GOOD)
+
+
+def test_a_clip_that_computes_no_numbers(clip: Path, tmp_path: Path) -> None:
+    broken = Path(shutil.copytree(clip, tmp_path / "broken"))
+    weights = load_file(broken / "model.safetensors")
+    weights["text_projection.weight"][:] = float("nan")
+    save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(MetricError, match="features that are no numbers"):
+        scored(broken, tmp_path, GOOD)

@@ -12,6 +12,7 @@ import pytest
 
 from capgen.cli.eval import view
 from capgen.cli.main import main
+from capgen.errors import NetworkError
 from tests.minis import MiniImage, coco_json, draw, make_images, save_images, write_flickr8k
 
 IMAGES = make_images(20)
@@ -339,6 +340,35 @@ def test_a_metric_that_fails_ends_with_exit_code_1(
     code, _, err = run(capsys, *arguments, "--metrics", "spice")
     assert code == 1
     assert "error: " in err
+
+
+def test_a_metric_that_cannot_be_is_tried_and_told_of_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    references, said = write_captions(tmp_path)
+    tried = []
+
+    def unreachable(name: str, **options: object) -> None:
+        tried.append(name)
+        raise NetworkError("Cannot reach the Hub")
+
+    monkeypatch.setattr("capgen.models.resolve.resolve_model", unreachable)
+    arguments = ("--references", references, "--predictions", said, "--compare", said)
+    code, out, err = run(capsys, *arguments, "--metrics", "bleu,clipscore")
+    assert code == 1
+    assert "BLEU-4" in out
+    assert err.count("clipscore is left out: Cannot reach the Hub") == len(tried) == 1
+
+
+def test_predictions_without_alternatives_have_the_other_scores(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    references, said = write_captions(tmp_path)
+    arguments = ("--references", references, "--predictions", said)
+    code, out, err = run(capsys, *arguments, "--metrics", "bleu,diversity")
+    assert code == 1
+    assert "BLEU-4" in out
+    assert "diversity is left out: Diversity is that of several captions per image" in err
 
 
 def test_another_language(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -54,6 +54,16 @@ def test_flickr8k(flickr8k_test: dict[str, list[str]]) -> None:
     assert_equal(pairs)
 
 
+@needs_java
+def test_words_that_the_program_takes_for_one_another() -> None:
+    """An exception: it compares Java's hashes of words, which are 32 bits. Here, words differ."""
+    captions, references = ["-b", "ko"], [["\u05d5"], ["m1"]]
+    with MeteorProgram() as program:
+        lines = [program.statistics(*pair) for pair in zip(captions, references, strict=True)]
+    assert counts_of(lines)[:, 21:].tolist() == [[1, 1]] * 2
+    assert statistics_of(captions, references)[:, 21:].tolist() == [[0, 0]] * 2
+
+
 def test_the_lists_of_the_program() -> None:
     lists = resources.word_lists()
     assert {"the", ",", "of"} <= lists.function_words

@@ -67,7 +67,9 @@ def test_the_user_is_told_that_a_metric_is_prepared(
 ) -> None:
     monkeypatch.setattr(score, "are_unpacked", lambda: unpacked)
     started = ScoringStarted(images=6, note=score.first_use_note(["bleu", "meteor_1_5"]))
-    follow([started, EvaluationFinished(evaluation=evaluated(GOOD))], Console(), "captioning", 6)
+    follow(
+        [started, EvaluationFinished(evaluation=evaluated(GOOD))], Console(), "captioning", 6, []
+    )
     assert ("First use of METEOR-1.5" in capsys.readouterr().err) == (not unpacked)
     assert score.first_use_note(["bleu"]) is None
 

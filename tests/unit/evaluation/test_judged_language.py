@@ -44,6 +44,17 @@ def test_a_language_that_is_none() -> None:
         evaluate(GOOD, make_set(), config=EvalConfig(language="the German one"))
 
 
+def test_the_name_of_a_language_is_no_code() -> None:
+    for name in ("english", "german"):
+        with pytest.raises(UsageError, match=f"'{name}'; it must begin with a code") as caught:
+            evaluate(GOOD, make_set(), config=EvalConfig(language=name))
+        assert "en, de" in caught.value.hint
+    # A data set may have it nevertheless.
+    for name in ("english", "eng"):
+        named = evaluate(GOOD, make_set(language=name), config=EvalConfig(metrics="bleu,meteor"))
+        assert named.scores.left_out == {}
+
+
 def test_the_language_is_in_the_report() -> None:
     stamp = evaluate(GOOD, make_set(), config=EvalConfig(resamples=100)).to_dict()["stamp"]
     assert (stamp["language"], stamp["language_source"]) == ("en", "guessed from the references")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 
 import pytest
 
@@ -32,7 +33,7 @@ def rows() -> list[Evaluation]:
 
 def test_latex(rows: list[Evaluation]) -> None:
     about, begin, _, heads, _, first, second, _, end = paper_table(rows, "latex").split("\n")
-    assert about.startswith("% drawn: 6 images, 12 references (2 each); ")
+    assert about.startswith("% drawn, test: 6 images, 12 references (2 each); ")
     assert "tokens: PTB" in about
     assert "document frequencies: references of the 6 evaluated images" in about
     assert begin == r"\begin{tabular}{lrrrrr}"
@@ -55,7 +56,7 @@ def test_markdown_with_intervals(rows: list[Evaluation]) -> None:
     ends = f"({100 * interval.low:.1f} to {100 * interval.high:.1f})"
     assert lines[3].startswith(r"| po\|or | ")
     assert lines[3].endswith(f"{100 * rows[1].scores.corpus['CIDEr-D']:.1f} {ends} |")
-    assert lines[-1].startswith("drawn: 6 images, 12 references")
+    assert lines[-1].startswith("drawn, test: 6 images, 12 references")
 
 
 def test_csv_has_all_digits(rows: list[Evaluation]) -> None:
@@ -66,4 +67,40 @@ def test_csv_has_all_digits(rows: list[Evaluation]) -> None:
         assert float(second[f"{name} low"]) == rows[1].intervals[name].low
     assert (second["images"], second["references"]) == ("6", "12")
     assert second["tokenizer"].startswith("PTB")
+    assert second["split"] == "test"
     assert "BLEU-1 low" not in paper_table(rows, "csv")
+
+
+def named(evaluation: Evaluation, name: str) -> Evaluation:
+    return dataclasses.replace(evaluation, system={**evaluation.system, "name": name})
+
+
+def test_names_are_no_formulas_of_spreadsheets(rows: list[Evaluation]) -> None:
+    odd = named(rows[0], "=1+1")
+    (row,) = csv.DictReader(paper_table([odd], "csv").split("\n"))
+    assert row["model"] == "'=1+1"
+
+
+@pytest.mark.parametrize("name", ["[best].json", "*best.json"])
+def test_names_are_no_options_of_the_latex_row_before(rows: list[Evaluation], name: str) -> None:
+    lines = paper_table([rows[0], named(rows[1], name)], "latex").split("\n")
+    assert lines[5].endswith(r"\\")
+    assert lines[6].startswith(f"{{}}{name} & ")
+
+
+def test_a_score_that_one_system_lacks(rows: list[Evaluation]) -> None:
+    scores = rows[0].scores
+    undefined = dataclasses.replace(
+        rows[0],
+        scores=dataclasses.replace(
+            scores,
+            corpus={name: value for name, value in scores.corpus.items() if name != "CIDEr-D"},
+        ),
+        intervals={k: v for k, v in rows[0].intervals.items() if k != "CIDEr-D"},
+    )
+    for format, cell in (("latex", r"& - \\"), ("markdown", "| - |")):
+        text = paper_table([undefined, rows[1]], format, intervals=True)
+        assert "nan" not in text
+        assert any("good" in line and line.endswith(cell) for line in text.split("\n"))
+    first, second = csv.DictReader(paper_table([undefined, rows[1]], "csv").split("\n"))
+    assert (first["CIDEr-D"], float(second["CIDEr-D"])) == ("", rows[1].scores.corpus["CIDEr-D"])

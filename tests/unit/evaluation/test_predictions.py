@@ -219,6 +219,17 @@ def test_failures_in_a_csv_of_capgen(tmp_path: Path) -> None:
         ("p.csv", "a,b\n1,2\n", r"no column of images or none of captions \(columns: a, b\)"),
         ("p.csv", "", "no column of images"),
         ("p.csv", "image_id,caption\n,a dog\n", r"p\.csv:2: the cell image_id is empty"),
+        (
+            "p.csv",
+            "image_id,caption\n1,a dog, running\n",
+            r"p\.csv:2: there is text beyond the last column: 'running'",
+        ),
+        (
+            "p.csv",
+            "image_id,caption,score\n1,a dog, running,0.5\n",
+            r"p\.csv:2: there is text beyond the last column: '0\.5'",
+        ),
+        ("p.xlsx", "PK\x03\x04", r"p\.xlsx:1: not valid JSON"),
         ("p.txt", "", "no captions"),
         ("p.txt", "1\ta dog\n2 a cat\n", r"p\.txt:2: not an image, a tab and a caption"),
     ],
@@ -229,6 +240,12 @@ def test_malformed_tables_and_lines_are_named(
     with pytest.raises(DataError, match=message) as caught:
         read_predictions(write(tmp_path, text, name))
     assert caught.value.hint or ":2: the cell" in caught.value.message
+
+
+def test_empty_cells_at_the_end_of_a_row_are_nothing(tmp_path: Path) -> None:
+    text = "image_id;caption\n1;a dog, running;;\n2;a cat\n"
+    found = read_predictions(write(tmp_path, text, "p.csv"))
+    assert found.captions == (("1", "a dog, running"), ("2", "a cat"))
 
 
 def test_a_broken_line_is_named(tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ from capgen.captioning.captioner import Captioner
 from capgen.config import DecodeOptions, EvalConfig
 from capgen.errors import DataError, UsageError
 from capgen.evaluation.evaluate import evaluation_events
+from capgen.evaluation.evaluation_set import EvaluationSet
 from capgen.evaluation.systems import ModelSystem, PredictionsSystem, as_system
 from capgen.paths import bundled_model_dir
+from capgen.records import Example
 from tests.unit.evaluation.sets import GOOD, make_set
 
 
@@ -65,3 +67,14 @@ def test_a_file_says_what_it_is(tmp_path: Path) -> None:
 def test_a_name_with_a_file_suffix_is_a_file() -> None:
     with pytest.raises(DataError, match=r"nothing\.jsonl"):
         as_system("nothing.jsonl")
+
+
+def test_ids_of_captions_may_be_numbers() -> None:
+    captions = dict.fromkeys((391895, 522418), "a dog")
+    system = as_system(captions)  # type: ignore[arg-type]
+    pool = tuple(
+        Example(image_id=f"{n:012}", image=Path(f"{n:012}.jpg"), references=("x",), split="test")
+        for n in captions
+    )
+    data = EvaluationSet(name="coco", split="test", pool=pool)
+    assert dict(system.captions(data)) == {f"{n:012}": "a dog" for n in captions}

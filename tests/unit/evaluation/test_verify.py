@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from capgen.evaluation.reported import data_of_report, read_report
 from capgen.evaluation.verify import verify
 from capgen.metrics.cider import DocumentFrequencies
 from capgen.output.records import dump_json
-from tests.unit.evaluation.sets import GOOD, POOR, REFERENCES
+from tests.unit.evaluation.sets import GOOD, POOR, REFERENCES, Scripted
 
 CONFIG = EvalConfig(resamples=100, report_seed=5)
 
@@ -176,6 +177,34 @@ def test_comparisons(references: Path, tmp_path: Path) -> None:
     path.write_text(dump_json(both.to_dict()))
     assert [verify(one, data).holds for one in read_report(path)] == [True, True]
 
+    def better(record: Any) -> None:
+        record["differences"]["BLEU-4"]["p_value"] = 0.001
+
+    change(path, better)
+    first, second = read_report(path)
+    assert not first.differences
+    scored_again = verify(first, data).evaluation
+    (unlike,) = verify(second, data, first=scored_again).unlike
+    assert (unlike.where, unlike.reported) == ("difference BLEU-4 p_value", 0.001)
+
+
+def test_comparisons_of_models_that_failed_at_some_images(references: Path, tmp_path: Path) -> None:
+    data = read_references(references)
+    fewer = {**POOR, "dog.jpg": None}
+    one, other = (evaluate(Scripted(said), data, config=CONFIG) for said in (GOOD, fewer))
+    differences = compare(one, other).to_dict()["differences"]
+    record = {
+        "kind": "model_comparison",
+        "models": [{"evaluation": each.to_dict()} for each in (one, other)],
+        "comparisons": [{"differences": differences}],
+    }
+    path = tmp_path / "models.json"
+    path.write_text(dump_json(record))
+    first, second = read_report(path)
+    again = verify(second, data, first=verify(first, data).evaluation)
+    assert again.holds
+    assert again.values > verify(second, data).values + 6 * len(differences)
+
 
 @pytest.mark.parametrize("content", ["[]", "{}", '{"kind": "evaluation", "images": [1]}'])
 def test_files_that_are_no_reports(content: str, tmp_path: Path) -> None:
@@ -183,6 +212,33 @@ def test_files_that_are_no_reports(content: str, tmp_path: Path) -> None:
     path.write_text(content)
     with pytest.raises(DataError, match="is not a report of scores"):
         read_report(path)
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("config", {}),
+        ("config", {"resamples": None, "report_seed": 0}),
+        ("config", {"resamples": 100, "report_seed": -1}),
+        ("stamp", {"definitions": {"bleu": "BLEU"}, "evidence": 5}),
+        ("data", {"name": "x", "limit": "six"}),
+        ("data", {"name": "x", "limit": 1.5}),
+    ],
+)
+def test_reports_with_parts_that_are_none(report: Path, part: str, value: object) -> None:
+    change(report, lambda record: record.update({part: value}))
+    with pytest.raises(DataError, match="is not a report of scores"):
+        read_report(report)
+
+
+def test_what_was_undefined_in_older_reports(report: Path) -> None:
+    def undefine(record: Any) -> None:
+        record["intervals"]["ROUGE-L F1"] = {"value": math.nan, "low": math.nan}
+        record["corpus"]["ROUGE-L F1"] = None
+
+    change(report, undefine)
+    (one,) = read_report(report)
+    assert verify(one, data_of_report(one, report)).holds
 
 
 def test_a_data_set_that_is_not_installed(report: Path) -> None:

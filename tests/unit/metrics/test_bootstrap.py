@@ -12,6 +12,7 @@ import capgen.metrics.bootstrap
 from capgen.errors import MetricError
 from capgen.metrics.bleu import NAMES
 from capgen.metrics.bootstrap import compare, confidence_intervals
+from capgen.metrics.cider import DocumentFrequencies
 from capgen.metrics.meteor_1_5.statistics import scores
 from capgen.metrics.score import score_captions
 from capgen.metrics.score_report import ScoreReport
@@ -153,6 +154,26 @@ def test_reports_that_cannot_be_compared(good: ScoreReport) -> None:
     other = score_captions(PREDICTIONS["plausible"], changed, metrics=["bleu"])
     with pytest.raises(MetricError, match=r"the references digest is .* in one and"):
         compare(good, other, seed=1)
+
+
+def test_reports_of_other_tokens_or_frequencies_cannot_be_compared(good: ScoreReport) -> None:
+    # Their versions are the same.
+    other = score_captions(
+        PREDICTIONS["plausible"], REFERENCES, metrics=METRICS, tokenizer="unicode"
+    )
+    with pytest.raises(MetricError, match="the tokenizer is 'PTB"):
+        compare(good, other, seed=1)
+    reports = [
+        score_captions(
+            PREDICTIONS["plausible"],
+            REFERENCES,
+            metrics=["cider_d"],
+            document_frequencies=DocumentFrequencies(9, {"a": count}, "a table"),
+        )
+        for count in (3, 4)
+    ]
+    with pytest.raises(MetricError, match="the frequencies digest is"):
+        compare(*reports, seed=1)
 
 
 def test_meteor_1_5_is_resampled_from_its_counts(good: ScoreReport) -> None:

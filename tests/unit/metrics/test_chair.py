@@ -135,3 +135,11 @@ def test_a_table_that_cannot_be_used(content: bytes | None, message: str, tmp_pa
         path.write_bytes(content)
     with pytest.raises(MetricError, match=message):
         ObjectTable.load(path)
+
+
+def test_captions_that_name_no_object() -> None:
+    report = score_captions({"x": "it"}, {"x": ["a dog"]}, metrics=["chair"])
+    assert report.corpus["CHAIRi"] == 0
+    assert any("No caption names an object" in note for note in report.notes)
+    report = score_captions({"x": "a cat"}, {"x": ["a dog"]}, metrics=["chair"])
+    assert not any("No caption names an object" in note for note in report.notes)

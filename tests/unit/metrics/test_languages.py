@@ -276,3 +276,16 @@ def test_document_frequencies_of_other_tokens() -> None:
         score_captions(
             CHINESE_SAID, CHINESE, metrics=["bleu"], document_frequencies=table, tokenizer="ptb"
         )
+
+
+def test_a_tokenizer_that_does_not_split_the_script() -> None:
+    for chosen in ({"tokenizer": "ptb"}, {"language": "en"}):
+        report = score_captions(CHINESE_SAID, CHINESE, metrics=COUNTING, **chosen)
+        assert any("ptb does not split it" in note for note in report.notes)
+    split = score_captions(CHINESE_SAID, CHINESE, metrics=COUNTING)
+    assert not any("ptb" in note for note in split.notes)
+
+
+def test_characters_are_no_words_of_languages_with_spaces() -> None:
+    report = score_captions(GERMAN_SAID, GERMAN, metrics=COUNTING, tokenizer="characters")
+    assert not any("script without spaces" in note for note in report.notes)

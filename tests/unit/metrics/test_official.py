@@ -14,6 +14,7 @@ import pytest
 
 from capgen.config.evaluation import JavaLimits
 from capgen.errors import CapgenError, MetricError
+from capgen.metrics.bootstrap import compare, confidence_intervals
 from capgen.metrics.corpus import Corpus
 from capgen.metrics.evidence import Evidence
 from capgen.metrics.official import check_present, spice
@@ -170,6 +171,35 @@ def test_the_other_metrics_are_unharmed(tmp_path: Path, monkeypatch: pytest.Monk
         score_captions(
             *CAPTIONS, metrics=["spice", "meteor"], language="de", evidence=Evidence(java=LIMITS)
         )
+
+
+def test_what_a_program_says_does_not_steer_the_terminal(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_java(tmp_path, monkeypatch, r"printf 'no \033[31mred\n' >&2; exit 1")
+    with pytest.raises(MetricError, match=r"exit code 1: no  \[31mred$"):
+        spice(corpus, LIMITS)
+
+
+def test_an_image_without_a_spice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = (
+        '[{"image_id": 0, "scores": {"All": {"f": 0.5}}}, '
+        '{"image_id": 1, "scores": {"All": {"f": null}}}]'
+    )
+    install_java(tmp_path, monkeypatch, SCORES.format(scores=scores))
+    report, other = (
+        score_captions(
+            *CAPTIONS, metrics=["spice", "spider", "rouge_l"], evidence=Evidence(java=LIMITS)
+        )
+        for _ in range(2)
+    )
+    # No JSON has NaN, and no p-value comes of it.
+    record = report.to_dict()
+    assert (record["corpus"]["SPICE"], record["corpus"]["SPIDEr"]) == (None, None)
+    assert [image["SPICE"] for image in record["images"]] == [0.5, None]
+    assert set(confidence_intervals(report, seed=1)) == {"ROUGE-L"}
+    assert set(compare(report, other, seed=1)) == {"ROUGE-L"}
+    assert any(note.startswith("SPICE has no value for 1 of 2 images") for note in report.notes)
 
 
 def test_programs_that_cannot_start_are_known_beforehand(

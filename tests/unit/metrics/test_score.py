@@ -164,3 +164,20 @@ def test_an_official_program_that_is_not_there(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(MissingDependencyError, match="pycocoevalcap") as caught:
         score_captions({"a": "x"}, {"a": ["x"]}, metrics=[metric])
     assert "capgen[coco]" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("BLEU-4", "Did you mean 'bleu'?"),
+        ("METEOR-1.5", "Did you mean 'meteor_1_5'?"),
+        ("CIDEr", "mostly 'cider_d'"),
+        ("bleu rouge_l", "Separate metrics with commas"),
+        ("bleu;rouge_l", "Separate metrics with commas"),
+        ("", "Separate metrics with commas"),
+    ],
+)
+def test_names_of_metrics_that_are_none(name: str, hint: str) -> None:
+    with pytest.raises(UsageError, match="Unknown metric") as caught:
+        check_metrics([name])
+    assert hint in caught.value.hint
