@@ -24,6 +24,7 @@ from capgen.registry.requirements import of_entry
 if TYPE_CHECKING:
     from capgen.captioning.captioner import Captioner
     from capgen.evaluation.word_recall import WordRecalls
+    from capgen.pages.page import Table
     from capgen.records import Check
     from capgen.registry.compare import ComparisonEvent, ModelComparison
 
@@ -202,6 +203,7 @@ def _until_finished(events: Iterable[Any]) -> Iterable[Any]:
 
 def show_comparison(console: Console, comparison: ModelComparison) -> None:
     from capgen.cli.eval.view import show, where
+    from capgen.registry import learning_curves
 
     console.data(where(comparison.evaluations[0]))
     table = plain_table("", *(entry.name for entry in comparison.entries))
@@ -223,12 +225,14 @@ def show_comparison(console: Console, comparison: ModelComparison) -> None:
             *(f"{s.photos_per_second:.1f} ({s.slowest:.1f}..{s.fastest:.1f})" for s in speeds),
         )
     console.show(table)
+    if comparison.learning.runs:
+        _show_table(console, learning_curves.table(comparison.learning))
     if comparison.words is not None:
         _show_words(console, comparison.words)
     for pair in comparison.comparisons:
         console.data("")
         show(console, pair.first, pair, 0)
-    for note in comparison.notes:
+    for note in (*comparison.learning.notes, *comparison.notes):
         console.note(note)
 
 
@@ -241,12 +245,17 @@ def _show_words(console: Console, found: WordRecalls) -> None:
         *word_sections.missed_tables(found),
     ]
     for one in tables:
-        console.data(f"\n{printable(one.caption)}")
-        table = plain_table(*one.heads)
-        for row in one.rows:
-            add_row(table, *map(str, row))
-        console.show(table)
+        _show_table(console, one)
     console.data(word_sections.ABOUT)
+
+
+def _show_table(console: Console, found: Table) -> None:
+    """Show a table of a page."""
+    console.data(f"\n{printable(found.caption)}")
+    table = plain_table(*found.heads)
+    for row in found.rows:
+        add_row(table, *map(str, row))
+    console.show(table)
 
 
 def show_test(

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from capgen.models.run_events import read_events
 from capgen.paths import write_text
 from capgen.records import EpochEvent, Event, PreparationEvent, RunResumed, RunStarted, StepEvent
-from capgen.training.run.event_log import ENVIRONMENT_FILE, read_events
+from capgen.training.run.folder import ENVIRONMENT_FILE
 from capgen.training.tracking.page.report import run_page
 from capgen.training.tracking.page.samples import Images
 
