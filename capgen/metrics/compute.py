@@ -55,7 +55,7 @@ def compute(
         evidence: What some metrics need besides.
 
     Raises:
-        MetricError: What `clipscore` or `diversity` needs is missing.
+        MetricError: What `clipscore`, `bertscore` or `diversity` needs is missing.
     """
     computed = Computed()
     scores = computed.scores

@@ -137,7 +137,7 @@ def table(found: LearningCurves) -> Table:
         caption="Training: the last value of each run (its best value, and the step of that)",
         heads=("", *(run.name for run in found.runs)),
         rows=[
-            ("compared models", *map(_in_words, found.runs)),
+            ("compared models: step", *map(_saved, found.runs)),
             ("epochs", *(f"{run.curves.axis.epoch:,}" for run in found.runs)),
             ("steps", *(f"{run.curves.axis.step:,}" for run in found.runs)),
             *(
@@ -175,7 +175,7 @@ def _panel(runs: Sequence[TrainingRun], name: str, title: str) -> Panel:
         for model, step in run.models.items():
             if step in measured:
                 marks.append((step, measured[step]))
-                words.append(f"{model} is from step {step:,} ({short(measured[step])})")
+                words.append(f"{model} saved at {step:,} ({short(measured[step])})")
     return Panel(
         title=title,
         lines=tuple(lines),
@@ -185,11 +185,10 @@ def _panel(runs: Sequence[TrainingRun], name: str, title: str) -> Panel:
     )
 
 
-def _in_words(run: TrainingRun) -> str:
-    saved = (
-        name if step is None else f"{name}, step {step:,}" for name, step in run.models.items()
-    )
-    return "; ".join(saved)
+def _saved(run: TrainingRun) -> str:
+    """Return the run's compared checkpoints, each with its step."""
+    steps = {name.rpartition("/")[2]: step for name, step in run.models.items()}
+    return ", ".join(name if step is None else f"{name} {step:,}" for name, step in steps.items())
 
 
 def _last_and_best(name: str, curves: Curves) -> str:

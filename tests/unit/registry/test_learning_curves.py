@@ -66,7 +66,7 @@ def test_charts_have_a_curve_for_each_run_and_a_mark_for_each_model() -> None:
     assert len(cider.curves[0].places) == 3
     assert len({curve.style for curve in cider.curves}) == 2
     assert len(cider.marks) == 3
-    assert "quick/best-eval is from step 10 (0.4)" in cider.summary
+    assert "quick/best-eval saved at 10 (0.4)" in cider.summary
     assert not shown[-1].marks
     for chart in shown:
         for curve in chart.curves:
@@ -92,10 +92,8 @@ def test_the_table_has_ends_and_bests() -> None:
     made = table(learning_curves(runs))
     assert made.heads == ("", "slow", "quick")
     rows = {row[0]: row[1:] for row in made.rows}
-    assert rows["compared models"] == (
-        "slow/best-eval, step 30; slow/best-loss, step 30",
-        "quick/best-eval, step 10",
-    )
+    saved = ("best-eval 30, best-loss 30", "best-eval 10")
+    assert rows["compared models: step"] == saved
     assert rows["CIDEr-D on val"] == ("0.2000 (0.3000, 20)", "0.4000 (0.4000, 10)")
     assert rows["epochs"] == ("3", "1")
 
