@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from capgen.cli.main import main
 from capgen.config import EvalConfig
@@ -24,11 +26,16 @@ from capgen.registry.compare import (
     comparison_events,
     models_to_compare,
 )
+from capgen.registry.learning_curves import LearningCurves, learning_curves
+from capgen.registry.report import write_comparison
 from capgen.registry.speed import SpeedOptions
+from tests.browser import browse, needs_browser
 from tests.minis import make_images, write_flickr8k
 from tests.unit.training.tracking.page.recorded_runs import epoch_of, finished, started
 
 IMAGES = 30
+# The first two curves, light and dark.
+LIGHT, DARK = [(11, 87, 164), (164, 14, 38)], [(121, 184, 255), (255, 148, 146)]
 
 
 @pytest.fixture(scope="module")
@@ -205,6 +212,38 @@ def test_rows_of_a_paper(folder: Path, capsys: pytest.CaptureFixture[str]) -> No
     head, *shown = capsys.readouterr().out.splitlines()
     assert head.startswith("model,BLEU-1,")
     assert [row.partition(",")[0] for row in shown] == models
+
+
+@needs_browser
+@pytest.mark.parametrize(("scheme", "colours"), [("1", LIGHT), ("0", DARK)], ids=["light", "dark"])
+def test_the_curves_in_a_browser(
+    found: ModelComparison, tmp_path: Path, scheme: str, colours: list[tuple[int, ...]]
+) -> None:
+    entries = []
+    for number, name in enumerate(("a&b <i>", "other")):
+        model = tmp_path / "runs" / name / "best-eval"
+        model.mkdir(parents=True)
+        told = started(epochs=2)
+        for epoch in (1, 2):
+            score = 0.1 * epoch + 0.4 * number
+            told += epoch_of(epoch, images=[], captions=[], score=score, steps=10 + number)
+        lines = [json.dumps(event.to_dict()) for event in told]
+        (model.parent / EVENTS_FILE).write_text("\n".join(lines))
+        entries.append(replace(found.entries[0], name=f"{name}/best-eval", path=model))
+    drawn = []
+    for learning in (learning_curves(entries), LearningCurves()):
+        page, screen = tmp_path / "page.html", tmp_path / "screen.png"
+        write_comparison(page, replace(found, learning=learning), examples=0)
+        flags = (f"--screenshot={screen}", f"--blink-settings=preferredColorScheme={scheme}")
+        more = ("--dump-dom", "--window-size=1200,12000")  # the whole page
+        dom, errors = browse(page, tmp_path / "profile", *flags, *more)
+        assert "CONSOLE" not in errors
+        assert ("learning-curves" in dom) == bool(learning.runs)
+        with Image.open(screen) as image:
+            pixels = np.asarray(image.convert("RGB"))
+        drawn.append([int((pixels == colour).all(axis=2).sum()) for colour in colours])
+    for with_curves, without in zip(*drawn, strict=True):
+        assert with_curves > without + 200, "a curve in each of six charts"
 
 
 @pytest.mark.parametrize("names", [["mini"], [], ["mini", "mini"]])
