@@ -24,7 +24,6 @@ from capgen.registry.requirements import of_entry
 if TYPE_CHECKING:
     from capgen.captioning.captioner import Captioner
     from capgen.evaluation.word_recall import WordRecalls
-    from capgen.pages.page import Table
     from capgen.records import Check
     from capgen.registry.compare import ComparisonEvent, ModelComparison
 
@@ -226,7 +225,8 @@ def show_comparison(console: Console, comparison: ModelComparison) -> None:
         )
     console.show(table)
     if comparison.learning.runs:
-        _show_table(console, learning_curves.table(comparison.learning))
+        one = learning_curves.table(comparison.learning)
+        _show_table(console, one.caption, one.heads, one.rows)
     if comparison.words is not None:
         _show_words(console, comparison.words)
     for pair in comparison.comparisons:
@@ -245,15 +245,16 @@ def _show_words(console: Console, found: WordRecalls) -> None:
         *word_sections.missed_tables(found),
     ]
     for one in tables:
-        _show_table(console, one)
+        _show_table(console, one.caption, one.heads, one.rows)
     console.data(word_sections.ABOUT)
 
 
-def _show_table(console: Console, found: Table) -> None:
-    """Show a table of a page."""
-    console.data(f"\n{printable(found.caption)}")
-    table = plain_table(*found.heads)
-    for row in found.rows:
+def _show_table(
+    console: Console, caption: str, heads: Sequence[str], rows: Sequence[Sequence[object]]
+) -> None:
+    console.data(f"\n{printable(caption)}")
+    table = plain_table(*heads)
+    for row in rows:
         add_row(table, *map(str, row))
     console.show(table)
 
