@@ -63,10 +63,11 @@ ARCHIVES = Cache("archives", "images from archives beside tables")
 SAVED_DATASETS = Cache("datasets", "images from `datasets` directories and Parquet files")
 FILE_HASHES = Cache("file-hashes.sqlite", "checksums of image files")
 CLIP_FEATURES = Cache("clip-features.sqlite", "CLIP features of images and captions")
+BERT_SCORES = Cache("bert-scores.sqlite", "BERTScores of captions")
 PARAPHRASES = Cache("meteor-paraphrases", "paraphrases of METEOR 1.5")
 CACHES = (
     *(IMAGES, FEATURES, TEACHER_CAPTIONS, THUMBNAILS),
-    *(SHARDS, ARCHIVES, SAVED_DATASETS, FILE_HASHES, CLIP_FEATURES, PARAPHRASES),
+    *(SHARDS, ARCHIVES, SAVED_DATASETS, FILE_HASHES, CLIP_FEATURES, BERT_SCORES, PARAPHRASES),
 )
 
 

@@ -10,6 +10,9 @@ import numpy as np
 import tokenizers
 import torch
 from transformers import (
+    BertConfig,
+    BertModel,
+    BertTokenizer,
     CLIPConfig,
     CLIPModel,
     CLIPTextConfig,
@@ -18,6 +21,9 @@ from transformers import (
     GPT2Config,
     GPT2LMHeadModel,
     PreTrainedTokenizerFast,
+    RobertaConfig,
+    RobertaModel,
+    RobertaTokenizer,
 )
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
@@ -149,3 +155,52 @@ def save_tiny_gpt2(folder: Path, captions: Iterable[str], seed: int = 0, width: 
     )
     GPT2LMHeadModel(config).save_pretrained(folder)
     return folder
+
+
+def save_tiny_roberta(folder: Path, captions: Iterable[str], seed: int = 0) -> Path:
+    """Write a RoBERTa of three layers with a byte-level tokenizer, laid out as the real one."""
+    torch.manual_seed(seed)
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    bpe = tokenizers.ByteLevelBPETokenizer()
+    bpe.train_from_iterator(list(captions), vocab_size=330, special_tokens=special)
+    model = json.loads(bpe.to_str())["model"]
+    merges = [tuple(pair) for pair in model["merges"]]
+    RobertaTokenizer(vocab=model["vocab"], merges=merges, model_max_length=64).save_pretrained(
+        folder
+    )
+    config = RobertaConfig(
+        vocab_size=len(model["vocab"]),
+        hidden_size=32,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=66,
+        type_vocab_size=1,
+    )
+    _save_encoder(RobertaModel(config, add_pooling_layer=False), folder)
+    return folder
+
+
+def save_tiny_bert(folder: Path, words: Iterable[str], seed: int = 0) -> Path:
+    """Write a BERT of three layers that knows some words, in the layout of the real one."""
+    torch.manual_seed(seed)
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *sorted(set(words))]
+    vocabulary = {piece: number for number, piece in enumerate(pieces)}
+    BertTokenizer(vocab=vocabulary, model_max_length=64).save_pretrained(folder)
+    config = BertConfig(
+        vocab_size=len(pieces),
+        hidden_size=32,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+    )
+    _save_encoder(BertModel(config), folder)
+    return folder
+
+
+def _save_encoder(model: torch.nn.Module, folder: Path) -> None:
+    for parameter in model.parameters():  # far enough apart to tell words from each other
+        if parameter.dim() > 1:
+            torch.nn.init.normal_(parameter, std=0.3)
+    model.save_pretrained(folder)

@@ -67,6 +67,7 @@ SHIPPED = (
 WHY = {
     "accelerate": "training on several devices",
     "axe-playwright-python": "tests that look for barriers to accessibility in the review page",
+    "bert-score": "tests that BERTScore is that of this package",
     "bitsandbytes": "weights in 8 or 4 bits, for `--quantize`",
     "datasets": "reading folders that it wrote",
     **dict.fromkeys(

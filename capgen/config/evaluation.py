@@ -36,9 +36,9 @@ class EvalConfig:
     limit: int | None = setting(None, "Use only the first N images of the split.", low=1)
     metrics: str = setting(
         "bleu,rouge_l,rouge_score,cider_d,meteor",
-        "Metrics, separated by commas. Others: cider, cider_r, clipscore, chair (objects that are "
-        "not there), diversity (of --num-captions); with the extra `coco` meteor_1_5, and with "
-        "Java too spice and spider.",
+        "Metrics, separated by commas. Others: cider, cider_r, clipscore, bertscore, chair "
+        "(objects that are not there), diversity (of --num-captions); with the extra `coco` "
+        "meteor_1_5, and with Java too spice and spider.",
     )
     language: str = setting(
         "",
@@ -53,6 +53,14 @@ class EvalConfig:
     )
     clip_model: str = setting(
         "openai/clip-vit-base-patch32", "CLIP for clipscore: a folder or a Hub id."
+    )
+    bert_model: str = setting(
+        "",
+        "Model for bertscore: a name in bert-score, a folder or a Hub id. By default that of the "
+        "language, as roberta-large for English.",
+    )
+    bert_layer: int | None = setting(
+        None, "Layer of --bert-model, for a model that bert-score does not know.", low=0
     )
     objects: Path | None = setting(  # noqa: RUF009
         None,

@@ -25,6 +25,7 @@ from capgen.evaluation.evidence import gather_evidence, scene_objects
 from capgen.evaluation.judged_language import check_given_language, judged_language
 from capgen.evaluation.result import Evaluation, others
 from capgen.evaluation.systems import ModelSystem, System, as_system
+from capgen.metrics.bertscore import bert_model
 from capgen.metrics.bootstrap import Interval, confidence_intervals
 from capgen.metrics.cider import DocumentFrequencies
 from capgen.metrics.evidence import Evidence
@@ -105,6 +106,8 @@ def evaluation_events(
     """
     config = config or EvalConfig()
     check_given_language(config.language)
+    if "bertscore" in config.metric_names:  # an unknown layer is found out at once
+        bert_model(config.language, config.bert_model, config.bert_layer)
     known_before = unavailable or {}
     wanted = [name for name in config.metric_names if name not in known_before]
     found = check_metrics(wanted, config.java)

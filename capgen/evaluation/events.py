@@ -45,10 +45,17 @@ class MetricsLeftOut:
 
 @dataclass(frozen=True, kw_only=True)
 class FeaturesComputed:
-    """A CLIP has read `done` of `total` images and captions that are not in the cache."""
+    """The model of a metric has read `done` of `total` inputs that are not in the cache.
+
+    Attributes:
+        done: Images and captions for CLIPScore, pairs of caption and reference for BERTScore.
+        total: How many there are.
+        what: What the model is: `CLIP` or `BERT`.
+    """
 
     done: int
     total: int
+    what: str = "CLIP"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,9 +12,12 @@ from capgen.config import EvalConfig
 from capgen.data.problems import stopping
 from capgen.data.text_files import read_json
 from capgen.errors import CapgenError, DataError, UsageError
+from capgen.evaluation.bert_scores import match_captions
 from capgen.evaluation.clip_features import clip_features
 from capgen.evaluation.evaluation_set import EvaluationSet
 from capgen.evaluation.events import FeaturesComputed, MetricsLeftOut
+from capgen.evaluation.judged_language import judged_language
+from capgen.metrics.bertscore import bert_model
 from capgen.metrics.chair import ObjectTable, SceneObjects, coco_objects
 from capgen.metrics.evidence import Evidence
 from capgen.metrics.programs import sentence
@@ -100,24 +103,55 @@ def gather_evidence(
     Raises:
         CapgenError: The model of the only metric, or the images, cannot be read.
     """
-    if "clipscore" not in config.metric_names or "clipscore" in known.unavailable:
-        return known
+    for metric, gather in (("clipscore", _features), ("bertscore", _matches)):
+        if metric not in config.metric_names or metric in known.unavailable:
+            continue
+        try:
+            known = yield from gather(captions, data, config, known, device)
+        except CapgenError as error:
+            reason = {metric: sentence(error)}
+            if not set(config.metric_names) - reason.keys() - known.unavailable.keys():
+                raise
+            yield MetricsLeftOut(reasons=reason)
+            known = dataclasses.replace(known, unavailable={**known.unavailable, **reason})
+    return known
+
+
+def _features(
+    captions: Mapping[str, str],
+    data: EvaluationSet,
+    config: EvalConfig,
+    known: Evidence,
+    device: str,
+) -> Generator[FeaturesComputed, None, Evidence]:
+    """Return evidence with what a CLIP makes of images, captions and references."""
     examples = {image_id: data.by_id[image_id] for image_id in captions}
     references = chain.from_iterable(example.references for example in examples.values())
-    try:
-        features = yield from clip_features(
-            config.clip_model,
-            {image_id: example.image for image_id, example in examples.items()},
-            chain(captions.values(), references),
-            device=device,
-        )
-    except CapgenError as error:
-        reason = {"clipscore": sentence(error)}
-        if not set(config.metric_names) - reason.keys() - known.unavailable.keys():
-            raise
-        yield MetricsLeftOut(reasons=reason)
-        return dataclasses.replace(known, unavailable={**known.unavailable, **reason})
+    features = yield from clip_features(
+        config.clip_model,
+        {image_id: example.image for image_id, example in examples.items()},
+        chain(captions.values(), references),
+        device=device,
+    )
     return dataclasses.replace(known, features=features)
+
+
+def _matches(
+    captions: Mapping[str, str],
+    data: EvaluationSet,
+    config: EvalConfig,
+    known: Evidence,
+    device: str,
+) -> Generator[FeaturesComputed, None, Evidence]:
+    """Return evidence with how captions and references match in a BERT."""
+    language, _ = judged_language(data, config)
+    matches = yield from match_captions(
+        bert_model(language, config.bert_model, config.bert_layer),
+        captions,
+        {image_id: data.by_id[image_id].references for image_id in captions},
+        device=device,
+    )
+    return dataclasses.replace(known, matches=matches)
 
 
 def _items(content: Any, path: Path, where: str, *keys: str) -> Sequence[Mapping[str, Any]]:

@@ -25,7 +25,7 @@ Attend = Callable[[Example, Caption], CaptionAttention | None]
 
 _CHARTS = (
     *("CIDEr-D", "METEOR", "ROUGE-L", "BLEU-4", "SPICE", "METEOR-1.5", "CIDEr", "CIDEr-R"),
-    *("SPIDEr", "CLIPScore", "RefCLIPScore", "self-CIDEr", "mBLEU-4"),
+    *("SPIDEr", "CLIPScore", "RefCLIPScore", "BERTScore-F1", "self-CIDEr", "mBLEU-4"),
 )
 _LANGUAGE = {
     "captions": "captions",

@@ -108,7 +108,8 @@ class Evaluation:
     @property
     def _settings(self) -> tuple[str, ...]:
         clip = ("clip_model",) if "clipscore" in self.config.metric_names else ()
-        return ("resamples", "report_seed", *clip)
+        bert = ("bert_model", "bert_layer") if "bertscore" in self.config.metric_names else ()
+        return ("resamples", "report_seed", *clip, *bert)
 
     def _versions(self) -> dict[str, str]:
         engine = {"onnx": "onnxruntime", "torch": "torch"}.get(self.system.get("runtime", ""))

@@ -117,7 +117,7 @@ def verify(
     settings = dataclasses.replace(
         given,
         metrics=",".join(name for name in metrics if name not in unchecked),
-        clip_model=_clip_model(record, given),
+        **_models(record, given),
         # Reports from before there were several have PTB's.
         tokenizer=str(stamp.get("tokenizer_key", PTB)),
         # Nor did they leave out metrics by language.
@@ -178,11 +178,14 @@ def _other_objects(stamp: Mapping[str, Any], evidence: Evidence) -> dict[str, st
     return {"chair": f"It had {reported}: name these with --objects and --instances."}
 
 
-def _clip_model(record: Mapping[str, Any], given: EvalConfig) -> str:
-    """Return the CLIP that is named, or else that of a report."""
-    if given.clip_model != EvalConfig().clip_model:
-        return given.clip_model
-    return str(record["config"].get("clip_model", given.clip_model))
+def _models(record: Mapping[str, Any], given: EvalConfig) -> dict[str, Any]:
+    """Return the models of metrics: those that are named, or else those of a report."""
+    used, default = record["config"], EvalConfig()
+    return {
+        name: used.get(name, named) if named == getattr(default, name) else named
+        for name in ("clip_model", "bert_model", "bert_layer")
+        for named in (getattr(given, name),)
+    }
 
 
 def _result(events: Generator[object, None, T]) -> T:

@@ -12,7 +12,7 @@ tokenizers what tokens are in which language; ptb, the Penn Treebank tokenizer, 
 readable   which metrics can read which language
 bleu, rouge, cider, meteor (synonyms), language
 meteor_1_5 METEOR 1.5, with the data of pycocoevalcap, if installed
-evidence   what clipscore, chair, n_best and official need besides captions and references
+evidence   what clipscore, bertscore, chair, n_best and official need besides captions
 official   SPICE through pycocoevalcap and Java (java, programs), if installed
 """
 

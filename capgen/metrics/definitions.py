@@ -27,6 +27,7 @@ METRICS = {
     "without CIDEr-D's clipping and length penalty; words are not stemmed",
     "cider_r": "CIDEr-R of Santos et al. 2021 (exponents 0.8 for repetition, 0.2 for length)",
     "clipscore": "CLIPScore and RefCLIPScore of Hessel et al. 2021 (w = 2.5, 'A photo depicts')",
+    "bertscore": "BERTScore of Zhang et al. 2020 as in bert-score 0.3.13, no idf, no rescaling",
     "chair": "CHAIRi and CHAIRs of Rohrbach et al. 2018",
     "diversity": "over the captions of each image: self-CIDEr of Wang and Chan 2019 with CIDEr-D, "
     "mean BLEU-4 with the others, distinct-1 and -2",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import capgen.metrics.bertscore as bertscore
 import capgen.metrics.chair as chair
 import capgen.metrics.clipscore as clipscore
 import capgen.metrics.n_best as n_best
@@ -17,7 +18,8 @@ from capgen.metrics.corpus import Corpus, Floats, Integers
 EVIDENCE_METRICS = ("clipscore", "chair", "diversity")
 # Of the scores, in tables.
 _ORDER = (
-    *(clipscore.NAME, clipscore.REFERENCE_NAME, chair.INSTANCES_NAME, chair.SENTENCES_NAME),
+    *(clipscore.NAME, clipscore.REFERENCE_NAME, *bertscore.NAMES),
+    *(chair.INSTANCES_NAME, chair.SENTENCES_NAME),
     *(n_best.SELF_CIDER_NAME, n_best.MBLEU_NAME, *n_best.DISTINCT_NAMES),
 )
 
@@ -32,6 +34,7 @@ class Evidence:
         alternatives: Image id → further captions of it, for `diversity`.
         objects: What there is in the images, for `chair`; by default what references name.
         features: What a CLIP makes of images and captions, for `clipscore`.
+        matches: How captions match their references in a BERT, for `bertscore`.
         java: How long the official programs may take.
         unavailable: Metric → why it cannot be computed, as a sentence, where that is known
             beforehand.
@@ -40,6 +43,7 @@ class Evidence:
     alternatives: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
     objects: chair.SceneObjects | None = None
     features: clipscore.ClipFeatures | None = None
+    matches: bertscore.BertScores | None = None
     java: JavaLimits = field(default_factory=JavaLimits)
     unavailable: Mapping[str, str] = field(default_factory=dict)
 
@@ -48,6 +52,8 @@ class Evidence:
         sources = {}
         if "clipscore" in metrics and self.features is not None:
             sources["clipscore"] = self.features.model
+        if "bertscore" in metrics and self.matches is not None:
+            sources["bertscore"] = self.matches.model
         if "chair" in metrics:
             scene = self.objects or chair.SceneObjects(table=chair.coco_objects())
             annotations = scene.source or "no annotations"
@@ -82,6 +88,13 @@ def evidence_scores(
                 hint="Use `capgen eval`, or `capgen.evaluate` with a data set.",
             )
         means |= clipscore.clip_scores(corpus, evidence.features)
+    if "bertscore" in metrics:
+        if evidence.matches is None:
+            raise MetricError(
+                "BERTScore needs what a BERT makes of the captions, and only captions are given",
+                hint="Use `capgen eval`, or `capgen.evaluate`.",
+            )
+        means |= bertscore.bert_scores(corpus, evidence.matches)
     if "chair" in metrics:
         scene = evidence.objects or chair.SceneObjects(table=chair.coco_objects())
         counts = chair.chair(corpus, scene)

@@ -53,7 +53,8 @@ def score_captions(
         language: The captions' language as in BCP 47 (`en`, `pt-BR`). Metrics that cannot read it
             are left out. If it is empty (unknown), none are.
         tokenizer: A choice of `EvalConfig.tokenizer`; by default what suits the references.
-        evidence: What `clipscore`, `chair`, `diversity` and official programs need besides.
+        evidence: What `clipscore`, `bertscore`, `chair`, `diversity` and official programs need
+            besides.
 
     Returns:
         Corpus and per-image scores. Except for BLEU, METEOR 1.5 and CHAIRi, the corpus score is

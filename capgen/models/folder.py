@@ -48,6 +48,7 @@ INT8 = "int8"
 NOTICE_FILES = ("LICENSE*", "LICENCE*", "NOTICE*")
 RUN_SETTINGS_FILE = "config.toml"
 RUN_EVENTS_FILE = "events.jsonl"
+RUN_ENVIRONMENT_FILE = "environment.json"
 # The model folders of a training run.
 LAST, BEST_LOSS, BEST_EVAL = "last", "best-loss", "best-eval"
 CHECKPOINTS = (LAST, BEST_LOSS, BEST_EVAL)

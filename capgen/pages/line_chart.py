@@ -8,6 +8,8 @@ from capgen.pages.axes import Scale, scales, short
 from capgen.pages.chart import Area, Chart, Curve, Label
 from capgen.pages.panel import Line, Panel
 
+# How many curves `page.css` tells apart.
+STYLES = 6
 _AREA = Area(width=400, height=230, left=52, right=10, top=10, bottom=26)
 
 
@@ -15,7 +17,9 @@ def line_chart(panel: Panel) -> Chart:
     """Return the chart of a panel; its curves differ in colour and in dashes."""
     across, up = scales(panel)
     summary = "; ".join(_in_words(line) for line in panel.lines)
-    if panel.marks:
+    if panel.marks_in_words:
+        summary += f"; {panel.marks_in_words}"
+    elif panel.marks:
         step, value = panel.marks[-1]
         summary += f"; {panel.saved} is from step {short(step)} ({short(value)})"
 
@@ -27,7 +31,8 @@ def line_chart(panel: Panel) -> Chart:
         at = places(line.points)
         if len(at) == 1:  # a line of one point would be invisible
             at += ((at[0][0] + 3, at[0][1]),)
-        curves.append(Curve(f"curve curve{number % 3}", at, line.name))
+        style = number if line.style is None else line.style
+        curves.append(Curve(f"curve curve{style % STYLES}", at, line.name))
     return Chart(
         title=panel.title,
         label=f"{panel.title} over steps",

@@ -6,6 +6,7 @@ default   the default model
 changes   renames and removes models, only inside the registry's own folders
 verify    checks hashes and weights, loads the model, captions a probe image
 compare   several models over the same images, with size and speed
+learning_curves  how the runs behind compared models went
 speed     images per second, measured side by side
 report    the comparison as an HTML page
 export    exports to ONNX, and to int8 ONNX

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from capgen.addresses import is_url, without_credentials
@@ -19,6 +19,7 @@ from capgen.evaluation.systems import ModelSystem
 from capgen.evaluation.word_recall import WordRecalls, word_recalls
 from capgen.records import SCHEMA_VERSION
 from capgen.registry.entries import ModelEntry, served_entry
+from capgen.registry.learning_curves import LearningCurves, learning_curves
 from capgen.registry.listing import find_model, run_checkpoints
 from capgen.registry.speed import Speed, SpeedOptions, measure
 
@@ -36,6 +37,7 @@ class ModelComparison:
             first minus the other.
         speeds: Name → speed; empty if it was not measured.
         words: Which words each model says and misses; None if the captions are not in English.
+        learning: The learning curves of the models that are from training runs.
     """
 
     entries: tuple[ModelEntry, ...]
@@ -43,6 +45,7 @@ class ModelComparison:
     comparisons: tuple[Comparison, ...]
     speeds: Mapping[str, Speed]
     words: WordRecalls | None = None
+    learning: LearningCurves = field(default_factory=LearningCurves)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -75,6 +78,7 @@ class ModelComparison:
             "models": models,
             "comparisons": comparisons,
             "words": None if self.words is None else self.words.to_dict(),
+            "learning_curves": [run.to_dict() for run in self.learning.runs],
             "notes": list(self.notes),
         }
 
@@ -191,5 +195,6 @@ def comparison_events(
             comparisons=tuple(compare(evaluations[0], other) for other in evaluations[1:]),
             speeds=speeds,
             words=word_recalls(evaluations),
+            learning=learning_curves(entries),
         )
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from capgen.evaluation import report_sections, word_sections
 from capgen.evaluation.result import Evaluation
 from capgen.pages.page import Table, write_page
+from capgen.registry import learning_curves
 from capgen.registry.compare import DISAGREEMENTS, ModelComparison
 from capgen.registry.entries import ModelEntry
 from capgen.registry.speed import Speed
@@ -26,6 +27,7 @@ def write_comparison(
         title=f"{names} on {data.name}{split}",
         part=report_sections,
         words=word_sections,
+        curves=learning_curves,
         found=comparison,
         scores=_scores(comparison.evaluations),
         facts=_facts(comparison),

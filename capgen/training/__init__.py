@@ -23,9 +23,9 @@ from capgen.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from capgen.config import TrainConfig, train_config
+    from capgen.models.run_events import read_events
     from capgen.training.plan.estimate import Estimate, estimate
     from capgen.training.plan.stages import Plan, Stage, read_plan, resolve_plan
-    from capgen.training.run.event_log import read_events
     from capgen.training.run.folder import RunFolder, read_config
     from capgen.training.run.stop_request import StopRequest
     from capgen.training.run.train import resume, train
@@ -38,7 +38,7 @@ else:
             "capgen.config": ("TrainConfig", "train_config"),
             "capgen.training.plan.estimate": ("Estimate", "estimate"),
             "capgen.training.plan.stages": ("Plan", "Stage", "read_plan", "resolve_plan"),
-            "capgen.training.run.event_log": ("read_events",),
+            "capgen.models.run_events": ("read_events",),
             "capgen.training.run.folder": ("RunFolder", "read_config"),
             "capgen.training.run.stop_request": ("StopRequest",),
             "capgen.training.run.train": ("resume", "train"),

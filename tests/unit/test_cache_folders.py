@@ -77,7 +77,7 @@ def test_what_is_written_is_in_the_table(tmp_path: Path, home: Path) -> None:
     written = {place.name for place in cache_dir().iterdir()}
     elsewhere = {
         *("captions", "datasets", "thumbnails", "archives", "clip-features.sqlite"),
-        "meteor-paraphrases",
+        *("bert-scores.sqlite", "meteor-paraphrases"),
     }
     assert written == {cache.name for cache in CACHES} - elsewhere
     assert {part.path for part in usage()} >= {SHARDS.path, FEATURES.path}

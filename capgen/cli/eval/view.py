@@ -47,7 +47,7 @@ def follow(
             if isinstance(event, ImageCaptioned | ImageFailed):
                 live.update(label, event.done, total)
             if isinstance(event, FeaturesComputed):
-                live.update("CLIP", event.done, event.total)
+                live.update(event.what, event.done, event.total)
             if isinstance(event, MetricsLeftOut):
                 notes = left_out_notes(event.reasons)
                 told += notes

@@ -204,6 +204,7 @@ def _until_finished(events: Iterable[Any]) -> Iterable[Any]:
 
 def show_comparison(console: Console, comparison: ModelComparison) -> None:
     from capgen.cli.eval.view import show, where
+    from capgen.registry import learning_curves
 
     console.data(where(comparison.evaluations[0]))
     table = plain_table("", *(entry.name for entry in comparison.entries))
@@ -225,12 +226,15 @@ def show_comparison(console: Console, comparison: ModelComparison) -> None:
             *(f"{s.photos_per_second:.1f} ({s.slowest:.1f}..{s.fastest:.1f})" for s in speeds),
         )
     console.show(table)
+    if comparison.learning.runs:
+        one = learning_curves.table(comparison.learning)
+        _show_table(console, one.caption, one.heads, one.rows)
     if comparison.words is not None:
         _show_words(console, comparison.words)
     for pair in comparison.comparisons:
         console.data("")
         show(console, pair.first, pair, 0)
-    for note in comparison.notes:
+    for note in (*comparison.learning.notes, *comparison.notes):
         console.note(note)
 
 
@@ -243,12 +247,18 @@ def _show_words(console: Console, found: WordRecalls) -> None:
         *word_sections.missed_tables(found),
     ]
     for one in tables:
-        console.data(f"\n{printable(one.caption)}")
-        table = plain_table(*one.heads)
-        for row in one.rows:
-            add_row(table, *map(str, row))
-        console.show(table)
+        _show_table(console, one.caption, one.heads, one.rows)
     console.data(word_sections.ABOUT)
+
+
+def _show_table(
+    console: Console, caption: str, heads: Sequence[str], rows: Sequence[Sequence[object]]
+) -> None:
+    console.data(f"\n{printable(caption)}")
+    table = plain_table(*heads)
+    for row in rows:
+        add_row(table, *map(str, row))
+    console.show(table)
 
 
 def show_test(

@@ -17,14 +17,15 @@ from capgen.models.folder import BEST_EVAL as BEST_EVAL
 from capgen.models.folder import BEST_LOSS as BEST_LOSS
 from capgen.models.folder import CHECKPOINTS as CHECKPOINTS
 from capgen.models.folder import LAST as LAST
-from capgen.models.folder import RUN_SETTINGS_FILE
+from capgen.models.folder import RUN_ENVIRONMENT_FILE, RUN_SETTINGS_FILE
+from capgen.models.run_events import EVENTS_FILE
 from capgen.overwriting import Content, check_output
 from capgen.paths import run_name, runs_dir, storage_errors, write_text
 from capgen.records import Event, RunFinished
 from capgen.training.plan.settings import TOML_TITLE, read_settings, to_toml
-from capgen.training.run.event_log import EVENTS_FILE
 
 CONFIG_FILE = RUN_SETTINGS_FILE
+ENVIRONMENT_FILE = RUN_ENVIRONMENT_FILE
 _RUN_SETTINGS = Content(
     "settings of training runs", lambda head: head.startswith(TOML_TITLE.encode())
 )

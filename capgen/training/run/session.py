@@ -26,8 +26,7 @@ from capgen.training.processes.base import Processes
 from capgen.training.processes.folders import SharedFolder
 from capgen.training.run.assemble import build_validator, split_inputs
 from capgen.training.run.checkpoints import Checkpoints
-from capgen.training.run.event_log import ENVIRONMENT_FILE
-from capgen.training.run.folder import BEST_EVAL, BEST_LOSS, LAST, RunFolder
+from capgen.training.run.folder import BEST_EVAL, BEST_LOSS, ENVIRONMENT_FILE, LAST, RunFolder
 from capgen.training.run.prepare import prepare
 from capgen.training.run.run_data import RunData, set_figures
 from capgen.training.run.saved_state import RunState, StateStore, newest_state

@@ -22,11 +22,11 @@ from typing import Any
 
 from capgen.errors import DataError
 from capgen.models.checkpoint import swap_folder
+from capgen.models.run_events import EVENTS_FILE, read_events, read_records
 from capgen.paths import storage_errors, write_text
 from capgen.records import Event, Notice, RunFinished, StageFinished, StageStarted, event_from_dict
 from capgen.training.plan.stages import Plan, Stage
-from capgen.training.run.event_log import ENVIRONMENT_FILE, EVENTS_FILE, read_events, read_records
-from capgen.training.run.folder import CHECKPOINTS, CONFIG_FILE, RunFolder
+from capgen.training.run.folder import CHECKPOINTS, CONFIG_FILE, ENVIRONMENT_FILE, RunFolder
 from capgen.training.run.saved_state import StateStore
 
 _WEIGHTS = ".safetensors"

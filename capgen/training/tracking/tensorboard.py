@@ -22,8 +22,8 @@ from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.compat.proto.types_pb2 import DT_STRING
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+from capgen.models.run_events import Axis, read_events
 from capgen.records import CheckpointSaved, Event, RunResumed, RunStarted, SampleEvent
-from capgen.training.run.event_log import Axis, read_events
 from capgen.training.tracking.sample_image import sample_image
 
 FOLDER = "tensorboard"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from capgen.cli.main import main
 from capgen.config import EvalConfig
@@ -16,6 +18,7 @@ from capgen.errors import ModelNotFoundError, UsageError
 from capgen.evaluation.evaluate import evaluate
 from capgen.evaluation.evaluation_set import EvaluationSet, evaluation_set
 from capgen.metrics.ptb.tokenizer import tokenize
+from capgen.models.run_events import EVENTS_FILE
 from capgen.paths import bundled_model_dir, runs_dir
 from capgen.registry.compare import (
     ComparisonFinished,
@@ -23,10 +26,16 @@ from capgen.registry.compare import (
     comparison_events,
     models_to_compare,
 )
+from capgen.registry.learning_curves import LearningCurves, learning_curves
+from capgen.registry.report import write_comparison
 from capgen.registry.speed import SpeedOptions
+from tests.browser import browse, needs_browser
 from tests.minis import make_images, write_flickr8k
+from tests.unit.training.tracking.page.recorded_runs import epoch_of, finished, started
 
 IMAGES = 30
+# The first two curves, light and dark.
+LIGHT, DARK = [(11, 87, 164), (164, 14, 38)], [(121, 184, 255), (255, 148, 146)]
 
 
 @pytest.fixture(scope="module")
@@ -157,29 +166,40 @@ def test_speed_size_and_parameters_are_told(found: ModelComparison) -> None:
 def test_the_command_on_a_run(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A run alone: its best by score against its best by loss."""
+    """A run, which stands for its best by score and its best by loss, and a model of none."""
     run = runs_dir() / "tiny"
     run.mkdir(parents=True)
     (run / "config.toml").write_text("")
     for name in ("best-eval", "best-loss"):
         (run / name).symlink_to(folder / name)
+    told = [*started(epochs=1), *epoch_of(1, images=[], captions=[], score=0.25), *finished()]
+    (run / EVENTS_FILE).write_text("\n".join(json.dumps(event.to_dict()) for event in told))
     page, record = tmp_path / "c.html", tmp_path / "c.json"
-    command = ["models", "compare", "tiny", "--data-dir", str(folder / "data"), "--split", "val"]
+    data = ["--data-dir", str(folder / "data"), "--split", "val"]
+    command = ["models", "compare", "tiny", "mini", *data]
     files = ["--html", str(page), "--json", str(record), "--examples", "3", "--resamples", "100"]
     assert main([*command, "--limit", "6", "--no-speed", *files]) == 0
-    shown = capsys.readouterr().out
+    captured = capsys.readouterr()
+    shown = captured.out
     assert "tiny/best-eval (first) and tiny/best-loss (second)" in shown
     assert "parameters" in shown and "images/s" not in shown
     saved = json.loads(record.read_text())
-    assert [model["name"] for model in saved["models"]] == ["tiny/best-eval", "tiny/best-loss"]
+    names = ["tiny/best-eval", "tiny/best-loss", "mini"]
+    assert [model["name"] for model in saved["models"]] == names
     assert saved["models"][0]["speed"] is None
-    assert saved["words"]["models"] == ["tiny/best-eval", "tiny/best-loss"]
+    assert saved["words"]["models"] == names
     assert {item["name"] for item in saved["words"]["classes"]} >= {"objects", "colours"}
     assert "What the models say, by class of word" in shown
+    (curve,) = saved["learning_curves"]
+    assert curve["models"] == {"tiny/best-eval": 10, "tiny/best-loss": 10}
+    assert curve["last"]["val/CIDEr-D"] == 0.25
+    assert "0.2500 (0.2500, 10)" in shown
+    assert "mini has no learning curve" in " ".join(captured.err.split())
     text = page.read_text()
+    assert "<h3>CIDEr-D (val)</h3>" in text and "mini has no learning curve" in text
     assert "Recall by class of word" in text
     assert "<script" not in text and "differ most" in text
-    assert 1 <= text.count('<article class="card">') <= 3
+    assert 1 <= text.count('<article class="card">') <= 2 * 3
     for caption in saved["comparisons"][0]["disagreements"]["images"][0].values():
         assert str(caption) in text or isinstance(caption, float)
 
@@ -192,6 +212,38 @@ def test_rows_of_a_paper(folder: Path, capsys: pytest.CaptureFixture[str]) -> No
     head, *shown = capsys.readouterr().out.splitlines()
     assert head.startswith("model,BLEU-1,")
     assert [row.partition(",")[0] for row in shown] == models
+
+
+@needs_browser
+@pytest.mark.parametrize(("scheme", "colours"), [("1", LIGHT), ("0", DARK)], ids=["light", "dark"])
+def test_the_curves_in_a_browser(
+    found: ModelComparison, tmp_path: Path, scheme: str, colours: list[tuple[int, ...]]
+) -> None:
+    entries = []
+    for number, name in enumerate(("a&b <i>", "other")):
+        model = tmp_path / "runs" / name / "best-eval"
+        model.mkdir(parents=True)
+        told = started(epochs=2)
+        for epoch in (1, 2):
+            score = 0.1 * epoch + 0.4 * number
+            told += epoch_of(epoch, images=[], captions=[], score=score, steps=10 + number)
+        lines = [json.dumps(event.to_dict()) for event in told]
+        (model.parent / EVENTS_FILE).write_text("\n".join(lines))
+        entries.append(replace(found.entries[0], name=f"{name}/best-eval", path=model))
+    drawn = []
+    for learning in (learning_curves(entries), LearningCurves()):
+        page, screen = tmp_path / "page.html", tmp_path / "screen.png"
+        write_comparison(page, replace(found, learning=learning), examples=0)
+        flags = (f"--screenshot={screen}", f"--blink-settings=preferredColorScheme={scheme}")
+        more = ("--dump-dom", "--window-size=1200,12000")  # the whole page
+        dom, errors = browse(page, tmp_path / "profile", *flags, *more)
+        assert "CONSOLE" not in errors
+        assert ("learning-curves" in dom) == bool(learning.runs)
+        with Image.open(screen) as image:
+            pixels = np.asarray(image.convert("RGB"))
+        drawn.append([int((pixels == colour).all(axis=2).sum()) for colour in colours])
+    for with_curves, without in zip(*drawn, strict=True):
+        assert with_curves > without + 200, "a curve in each of six charts"
 
 
 @pytest.mark.parametrize("names", [["mini"], [], ["mini", "mini"]])

@@ -11,6 +11,7 @@ from capgen.cli.main import main
 from capgen.cli.train.progress import TrainingScreen
 from capgen.errors import UsageError
 from capgen.models.resolve import resolve_model
+from capgen.models.run_events import read_events
 from capgen.records import (
     CheckpointSaved,
     EpochEvent,
@@ -21,7 +22,6 @@ from capgen.records import (
     event_from_dict,
 )
 from capgen.training.plan.stages import resolve_plan
-from capgen.training.run.event_log import read_events
 from capgen.training.run.train import resume, train
 from capgen.training.run.train_stages import train_stages
 from capgen.training.tracking.page.panels import Curves, epochs

@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
+from capgen.models.run_events import read_events
 from capgen.records import RunStarted
-from capgen.training.run.event_log import read_events
 from capgen.training.run.folder import to_toml
 from tests.conftest import ROOT
 from tests.pages import blocks

@@ -9,8 +9,8 @@ from typing import Any
 from safetensors import safe_open
 
 from capgen.models.folder import CHECKPOINTS
+from capgen.models.run_events import read_events
 from capgen.records import RunFinished, RunResumed, StepEvent
-from capgen.training.run.event_log import read_events
 from capgen.training.run.train import resume, train
 from tests.training_runs import of_kind, run_config
 

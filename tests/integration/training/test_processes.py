@@ -11,9 +11,9 @@ import time
 import pytest
 import torch
 
+from capgen.models.run_events import read_events
 from capgen.records import RunResumed, RunStarted
 from capgen.training.plan.stages import read_plan
-from capgen.training.run.event_log import read_events
 from capgen.training.run.folder import to_toml
 from capgen.training.run.train import resume, train
 from capgen.training.run.train_stages import train_stages

@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file
 
 from capgen.errors import UsageError
+from capgen.models.run_events import read_events
 from capgen.records import RunResumed
-from capgen.training.run.event_log import read_events
 from capgen.training.run.train import train
 from tests.integration.training.test_processes import (
     SHORT,

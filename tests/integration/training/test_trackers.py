@@ -20,10 +20,10 @@ from PIL import Image
 
 from capgen.cli.main import main
 from capgen.errors import MissingDependencyError, TrainingStopped
+from capgen.models.run_events import read_events
 from capgen.records import EpochEvent, Notice, RunFinished, SampleEvent, StageFinished, StepEvent
 from capgen.training import tracking
 from capgen.training.plan.stages import resolve_plan
-from capgen.training.run.event_log import read_events
 from capgen.training.run.stop_request import StopRequest
 from capgen.training.run.train import resume, train
 from capgen.training.run.train_stages import resume_run, train_stages

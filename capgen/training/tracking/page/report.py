@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from capgen.models.run_events import Axis
 from capgen.pages.line_chart import line_chart
 from capgen.pages.page import Table, render
 from capgen.records import (
@@ -19,8 +20,7 @@ from capgen.records import (
     StageStarted,
     TestEvent,
 )
-from capgen.training.run.event_log import Axis
-from capgen.training.tracking.page.panels import Curves, epochs
+from capgen.training.tracking.page.panels import epochs, panels
 from capgen.training.tracking.page.samples import Images
 
 _NOTICES = 20
@@ -47,7 +47,7 @@ def run_page(
         state=_state(name, events, stopped=stopped),
         facts=list(_facts(events)),
         notices=notices[-_NOTICES:],
-        curves=[line_chart(panel) for panel in Curves(events).panels()],
+        curves=[line_chart(panel) for panel in panels(events)],
         epochs=_epochs(events),
         samples=images.cards(events),
         settings=Table(caption="Settings of the run", rows=_rows(settings)),

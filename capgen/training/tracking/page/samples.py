@@ -7,9 +7,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
+from capgen.models.run_events import Axis
 from capgen.pages.images import NOT_SHOWN, InlineImage
 from capgen.records import Event, SampleEvent
-from capgen.training.run.event_log import Axis
 
 # Captions per image that are shown at once; the others can be unfolded.
 _SHOWN = 5

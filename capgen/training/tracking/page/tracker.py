@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from capgen.models.folder import RUN_ENVIRONMENT_FILE
+from capgen.models.run_events import read_events
 from capgen.paths import write_text
 from capgen.records import EpochEvent, Event, PreparationEvent, RunResumed, RunStarted, StepEvent
-from capgen.training.run.event_log import ENVIRONMENT_FILE, read_events
 from capgen.training.tracking.page.report import run_page
 from capgen.training.tracking.page.samples import Images
 
@@ -64,7 +65,10 @@ class PageTracker:
         )
 
     def _environment(self) -> dict[str, Any]:
-        files = [self._run / ENVIRONMENT_FILE, *self._run.glob(f"stages/*/{ENVIRONMENT_FILE}")]
+        files = [
+            self._run / RUN_ENVIRONMENT_FILE,
+            *self._run.glob(f"stages/*/{RUN_ENVIRONMENT_FILE}"),
+        ]
         file = next(filter(Path.is_file, files), files[0])
         try:
             return dict(json.loads(file.read_text(encoding="utf-8")))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from capgen.config import TrainConfig
+from capgen.models.run_events import Axis, read_events
 from capgen.records import (
     CheckpointSaved,
     Event,
@@ -22,7 +23,6 @@ from capgen.records import (
     SampleEvent,
     TestEvent,
 )
-from capgen.training.run.event_log import Axis, read_events
 from capgen.training.tracking.wandb.worker import Worker
 
 FOLDER = "wandb"  # in the run's folder

@@ -7,10 +7,10 @@ from html.parser import HTMLParser
 
 import pytest
 
+from capgen.models.run_events import EVENTS_FILE
 from capgen.pages.axes import Scale, short
 from capgen.records import RunResumed, StageStarted, StepEvent, TestEvent
-from capgen.training.run.event_log import EVENTS_FILE
-from capgen.training.tracking.page.panels import Curves
+from capgen.training.tracking.page.panels import panels
 from capgen.training.tracking.page.tracker import PageTracker
 from tests.unit.training.tracking.page.recorded_runs import epoch_of, finished, started
 
@@ -175,7 +175,7 @@ def test_scores_on_the_test_split_name_their_stage(tmp_path):
 def test_long_runs_have_small_pages():
     events = started(epochs=1, steps=10_000)
     events += epoch_of(1, images=[], captions=[], score=0.1, steps=10_000)
-    loss = Curves(events).panels()[0].lines[0]
+    loss = panels(events)[0].lines[0]
     assert len(loss.points) <= 300
     assert loss.points[-1][0] == 10_000
     means = [value for _, value in loss.points]

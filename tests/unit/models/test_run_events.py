@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from capgen.models.run_events import EVENTS_FILE, Axis, read_events
 from capgen.records import StageStarted
-from capgen.training.run.event_log import EVENTS_FILE, Axis, read_events
 from tests.unit.training.tracking.page.recorded_runs import epoch_of, finished, started
 
 

@@ -13,6 +13,7 @@ from capgen.records import (
     EpochEvent,
     Event,
     RunFinished,
+    RunResumed,
     StageStarted,
     StepEvent,
     TestEvent,
@@ -20,7 +21,10 @@ from capgen.records import (
 )
 
 EVENTS_FILE = RUN_EVENTS_FILE
-ENVIRONMENT_FILE = "environment.json"
+# Fields of events by what is in them.
+_COUNTS = ("step", "epoch", "steps_before", "epochs_before")
+_VALUES = ("loss", "train_loss", "val_loss", "learning_rate", "seconds", "eval_seconds")
+_VALUES_BY_NAME = ("metrics", "numbers", "train_numbers", "learning_rates")
 
 
 def read_records(run: Path) -> list[dict[str, Any]]:
@@ -51,9 +55,23 @@ def read_events(run: Path) -> list[Event]:
             event = event_from_dict(record)
         except (TypeError, AttributeError):
             continue  # a field is missing, or the line is not ours
-        if event is not None:
+        if event is not None and _is_whole(event):
             events.append(event)
     return events
+
+
+def _is_whole(event: Event) -> bool:
+    """Whether the numbers of an event are numbers: people edit such files, and disks fail."""
+    for name, value in vars(event).items():
+        if name in _COUNTS and not isinstance(value, int):
+            return False
+        if name in _VALUES and not isinstance(value, int | float | None):
+            return False
+        if name in _VALUES_BY_NAME and not (
+            isinstance(value, Mapping) and all(isinstance(n, int | float) for n in value.values())
+        ):
+            return False
+    return True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,9 +91,10 @@ class Point:
 
 @dataclass
 class Axis:
-    """Puts the events of a run on one axis of steps that never goes back.
+    """Puts the events of a run on one axis of steps over all its stages.
 
     Each stage counts its steps and epochs from 1; here they continue where the last one ended.
+    Only a resumed run may go back, to the steps of the state that it resumes from.
 
     Attributes:
         step: Steps at the last event.
@@ -102,6 +121,8 @@ class Axis:
         """Take in the next event; return its numbers, if it has any."""
         if isinstance(event, StageStarted):
             self._stage_step, self._stage_epoch = event.steps_before, event.epochs_before
+        elif isinstance(event, RunResumed):
+            self._move(event.step, event.epoch)
         elif isinstance(event, StepEvent):
             self._move(event.step, event.epoch)
             return self._point(_of_step(event))
