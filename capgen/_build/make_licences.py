@@ -54,7 +54,7 @@ SHIPPED = (
         "images/bundled/*",
         "the photographs of `capgen demo`",
         "CC0 or public domain (LICENSES.md beside them)",
-        "scikit-image and SciPy; their authors are named there",
+        "scikit-image, SciPy and `@stdlib`; their authors are named there",
     ),
     ("training/concepts/*.txt", "lists of nouns", "MIT", "capgen"),
     ("training/plan/recipes/*.toml", "training recipes", "MIT", "capgen"),

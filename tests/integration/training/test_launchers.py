@@ -17,6 +17,7 @@ from tests.pages import blocks
 from tests.training_runs import clip_config, of_kind
 
 PAGE = ROOT / "docs" / "training.md"
+SCRIPT = PAGE.with_name("train.sbatch")
 PROGRAMS = {
     "torchrun": f'exec {sys.executable} -m torch.distributed.run "$@"',
     "accelerate": f'exec {sys.executable} -m accelerate.commands.accelerate_cli "$@"',
@@ -94,7 +95,7 @@ def test_the_commands_for_one_machine(tmp_path, environment, settings, launcher)
 @pytest.mark.slow
 def test_the_script_for_slurm(tmp_path, environment, settings):
     """Two nodes, with an agent of torchrun each; a job that is started again resumes."""
-    (script,) = (block.text for block in blocks(PAGE) if block.language == "slurm")
+    script = SCRIPT.read_text(encoding="utf-8")
     checked = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True)
     assert checked.returncode == 0, checked.stderr
     tiny = script.replace("--dataset coco --batch-size 512", f"--config {settings}")
