@@ -92,6 +92,11 @@ def bundled_int8_dir() -> Path:
     return bundled_model_dir().with_name("mini-int8")
 
 
+def bundled_images() -> list[Path]:
+    """Return the photographs that ship inside the package, by name."""
+    return sorted((Path(__file__).parent / "images" / "bundled").glob("*.jpg"))
+
+
 def is_folder(path: Path) -> bool:
     """Whether a folder exists; False if it cannot be looked up, for whatever reason."""
     try:

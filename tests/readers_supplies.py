@@ -94,9 +94,9 @@ def _write_work(work: Path) -> None:
             draw_image(len(name) * 100 + number, (96, 80)).save(work / name / f"{number}.jpg")
     (work / "holiday" / "day2").mkdir()
     draw_image(7, (96, 80)).save(work / "holiday" / "day2" / "beach.png")
-    shutil.copy(ROOT / "docs" / "images" / "photographer.jpg", work / "photo.jpg")
-    (work / "docs").mkdir()
-    (work / "docs" / "images").symlink_to(ROOT / "docs" / "images")
+    shutil.copy(ROOT / "capgen" / "images" / "bundled" / "photographer.jpg", work / "photo.jpg")
+    (work / "capgen").mkdir()
+    (work / "capgen" / "images").symlink_to(ROOT / "capgen" / "images")
     (work / "content").mkdir()
     (work / "content" / "trip.md").write_text("# A trip\n\nAt the sea.\n\n![](/photos/0.jpg)\n")
     lines = [f"{n}.jpg,{OFTEN if n % 3 else SELDOM}" for n in range(5)]

@@ -77,12 +77,12 @@ def decide(client: httpx.Client, *changes: Any, window: str = "one") -> httpx.Re
 
 
 class Process:
-    """`capgen review` as a process."""
+    """`capgen review`, or another command that opens its page, as a process."""
 
-    def __init__(self, *arguments: str | Path, folder: Path) -> None:
+    def __init__(self, *arguments: str | Path, folder: Path, command: str = "review") -> None:
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "capgen", "review", *map(str, arguments), "--no-open"],
+            [sys.executable, "-m", "capgen", command, *map(str, arguments), "--no-open"],
             cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -13,7 +13,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "capgen"
 LEAVES = (
     *("errors", "config", "records", "file_types", "overwriting", "paths", "lazy_names"),
-    *("addresses", "digests", "ending_signals", "json_files", "locks"),
+    *("addresses", "digests", "ending_signals", "json_files", "known_fields", "locks"),
     *("temporary_files", "file_attributes", "undo", "retry_after", "text_encoding"),
     *("available_memory", "http_server", "cache_folders", "garbage_collector"),
 )
@@ -30,6 +30,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "lazy_names": LEAVES,
     "digests": LEAVES,
     "json_files": LEAVES,
+    "known_fields": LEAVES,
     "locks": LEAVES,
     "ending_signals": LEAVES,
     "addresses": LEAVES,

@@ -22,6 +22,7 @@ from capgen.errors import UsageError
 # The commands and groups, in the order of help, with the module of each. It has the command as
 # `NAME_command` and its EXAMPLES, or the group as `NAME_app`.
 HOMES = {
+    "demo": "capgen.cli.demo",
     "caption": "capgen.cli.caption.command",
     "review": "capgen.cli.review",
     "accept": "capgen.cli.accept",

@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[type, ...]] = {
     "eval": (ModelOptions, DecodeOptions, EvalConfig),
     "train": (TrainConfig,),
     "calibrate": (ModelOptions, DecodeOptions, CalibrateConfig),
+    "demo": (ReviewOptions,),
     "review": (ModelOptions, ReviewOptions, InputOptions, ImageLimits),
     "accept": (AcceptConfig,),
     "alt.scan": (SiteOptions,),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from itertools import repeat
@@ -21,11 +20,11 @@ from capgen.distributed.batch_columns import ColumnBatch, column_batch
 from capgen.distributed.loaded_captioners import CAPTIONERS
 from capgen.distributed.row_images import RowImages
 from capgen.errors import MissingDependencyError, UsageError, did_you_mean
+from capgen.known_fields import from_known_fields
 from capgen.output.typed_rows import column_types, typed_row
 from capgen.records import Record
 
 _Batch = TypeVar("_Batch")
-_Options = TypeVar("_Options")
 
 PATH_COLUMN = "path"
 # Reading and decoding an image takes about as long as captioning it, and from afar longer.
@@ -94,20 +93,20 @@ class CaptionBatches:
         for name in options:
             if name not in known:
                 raise UsageError(f"Unknown option '{name}'", hint=did_you_mean(name, known))
-        self._model = _taken(
+        self._model = from_known_fields(
             ModelOptions, {**options, "model": None if model is None else os.fspath(model)}
         )
         lanes, self._threads = lanes_and_threads(None, None, threads)
         self._run = BatchRun(
-            decoding=_taken(DecodeOptions, options),
-            options=_taken(BatchOptions, {"workers": _READERS * threads, **options}),
-            limits=_taken(ImageLimits, options),
+            decoding=from_known_fields(DecodeOptions, options),
+            options=from_known_fields(BatchOptions, {"workers": _READERS * threads, **options}),
+            limits=from_known_fields(ImageLimits, options),
             lanes=lanes,
         )
         self._images = RowImages(
             columns=" and ".join(f"column '{name}'" for name in self._columns),
             base=_folder(base),
-            allow_private=_taken(InputOptions, options).allow_private,
+            allow_private=from_known_fields(InputOptions, options).allow_private,
         )
 
     @property
@@ -226,12 +225,6 @@ def _folder(base: str | os.PathLike[str] | None) -> Path | str | None:
     if isinstance(base, str) and is_stored(base):
         return base.rstrip("/")
     return None if base is None else Path(base)
-
-
-def _taken(kind: type[_Options], options: Mapping[str, Any]) -> _Options:
-    """Return the settings of a class that are among the options."""
-    names = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    return kind(**{name: value for name, value in options.items() if name in names})
 
 
 def _pyarrow() -> Any:

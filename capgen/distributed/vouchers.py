@@ -17,10 +17,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from capgen.errors import DataError
+from capgen.known_fields import from_known_fields
 from capgen.storage.folder import Folder
 
 MANIFEST = "_manifest.json"
@@ -126,7 +127,7 @@ def damaged(folder: Folder, name: str) -> DataError:
 def read_as(kind: type[_Done], folder: Folder, name: str) -> _Done:
     content = read_own(folder, name)
     try:
-        return kind(**{f.name: content[f.name] for f in fields(kind) if f.name in content})
+        return from_known_fields(kind, content)
     except TypeError as error:  # one is missing
         raise damaged(folder, name) from error
 

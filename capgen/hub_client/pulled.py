@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from capgen.errors import ModelError
+from capgen.known_fields import from_known_fields
 from capgen.paths import data_dir, write_text
 
 
@@ -73,13 +74,12 @@ def _file(identifier: str) -> Path:
 
 
 def _read(file: Path) -> PulledModel:
-    known = {item.name for item in dataclasses.fields(PulledModel)}
     damaged = ModelError(
         f"The record {file} is damaged", hint="Delete it, and pull the model again."
     )
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
-        model = PulledModel(**{name: value for name, value in record.items() if name in known})
+        model = from_known_fields(PulledModel, record)
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise damaged from error
     if not isinstance(model.commit, str) or not isinstance(model.files, dict):

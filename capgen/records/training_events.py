@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
+from capgen.known_fields import from_known_fields
 from capgen.records.captions import SCHEMA_VERSION
 
 
@@ -26,8 +27,7 @@ class Event:
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Self:
         """Read a record written by `to_dict`, of this or any earlier schema version."""
-        known = {item.name for item in dataclasses.fields(cls)}
-        return cls(**{name: value for name, value in record.items() if name in known})
+        return from_known_fields(cls, record)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,11 +11,13 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from capgen.records import Caption, Concept
+from tests import commands
 from tests.broken_images import jpeg_with_scans, png_without_palette, tiff
 from tests.minis import draw
 
@@ -28,25 +30,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path_factory.mktemp("workplace"))
 
 
-def start(*arguments: str | Path, **options) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
-    return subprocess.Popen(
-        [sys.executable, "-m", "capgen", "caption", *map(str, arguments)],
-        env=environment,
-        stdin=options.pop("stdin", subprocess.DEVNULL),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        **options,
-    )
-
-
-def capgen(*arguments: str | Path, send: bytes | None = None, **options) -> tuple[int, str, str]:
-    if send is not None:
-        options["stdin"] = subprocess.PIPE
-    process = start(*arguments, **options)
-    out, err = process.communicate(send, timeout=100)
-    assert b"Traceback" not in err, err.decode()
-    return process.returncode, out.decode("utf-8", "surrogateescape"), err.decode()
+start = partial(commands.start, "caption")
+capgen = partial(commands.capgen, "caption")
 
 
 def make(folder: Path, count: int, bad: int = 0) -> Path:
@@ -365,7 +350,7 @@ def test_a_folder_takes_less_than_400_megabytes(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "capgen", "caption", str(photos), "-o", str(output)]
     found = subprocess.run(
         [sys.executable, "-c", PEAK_OF, *command[1:]],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=commands.environment(),
         capture_output=True,
         check=True,
         timeout=300,

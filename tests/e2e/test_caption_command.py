@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import capgen, environment, start
 from tests.fakes import draw_image, names
 
 ROOT = Path(__file__).parents[2]
@@ -22,32 +23,6 @@ KEYS = {
     *("width", "height", "sha256", "model", "revision", "settings", "notes", "error"),
     *("retry", "concepts"),
 }
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
-
-
-def start(*arguments: str | bytes | Path, **options) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "capgen", *arguments],
-        **{
-            "env": environment(),
-            "stdin": subprocess.DEVNULL,
-            "stdout": subprocess.PIPE,
-            "stderr": subprocess.PIPE,
-            **options,
-        },
-    )
-
-
-def capgen(*arguments: str | bytes | Path, **options) -> tuple[int, str, str]:
-    """Run capgen → (exit code, stdout, stderr)."""
-    process = start(*arguments, **options)
-    out, err = process.communicate(timeout=60)
-    text = (out or b"").decode("utf-8", "surrogateescape"), (err or b"").decode()
-    assert "Traceback" not in text[1], text[1]
-    return process.returncode, *text
 
 
 # Loads everything while it may, then captions as somebody who may not read other's files.

@@ -7,7 +7,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,9 +26,9 @@ from tests.chat_server import (
     nothing,
     says,
 )
+from tests.commands import ROOT, capgen, start
 from tests.e2e.test_batch import problems
 
-ROOT = Path(__file__).parents[2]
 KEY = "sk-never-written-anywhere"
 
 
@@ -43,25 +42,6 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 def server() -> Iterator[ChatServer]:
     with chatting() as state:
         yield state
-
-
-def start(*arguments: str | Path, **options: Any) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
-    return subprocess.Popen(
-        [sys.executable, "-m", "capgen", *map(str, arguments)],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        **options,
-    )
-
-
-def capgen(*arguments: str | Path) -> tuple[int, str, str]:
-    process = start(*arguments)
-    out, err = process.communicate(timeout=120)
-    assert b"Traceback" not in err, err.decode()
-    return process.returncode, out.decode(), err.decode()
 
 
 def make(folder: Path, count: int) -> list[str]:

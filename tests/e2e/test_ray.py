@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests import tiny_prompted
+from tests import commands, tiny_prompted
 from tests.chat_server import ChatServer, chatting
 from tests.fakes import draw_image
 from tests.ray_clusters import cluster, until, vouchers
 
 pytest.importorskip("ray")
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -49,23 +45,9 @@ def server() -> Iterator[ChatServer]:
         yield running
 
 
-def start(*arguments: str) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
-    return subprocess.Popen(
-        [sys.executable, "-m", "capgen", *arguments],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 def capgen(*arguments: str, code: int = 0) -> str:
-    process = start(*arguments)
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == code, err
-    assert out == ""
+    found, out, err = commands.capgen(*arguments)
+    assert (found, out) == (code, ""), err
     foreign = [
         line for line in err.splitlines() if not line.startswith(("note:", "error:", "hint:"))
     ]
@@ -116,10 +98,12 @@ def test_ctrl_c_keeps_what_is_done(one_node: Any) -> None:
     for number in range(300):
         draw_image(number, (64, 48)).save(Path("photos", f"more-{number}.jpg"))
     ray = ("--engine", "ray", "--ray-address", one_node.address, "--actors", "1")
-    process = start("caption", "photos", "-o", "out", "--part-size", "4", "--beams", "8", *ray)
+    process = commands.start(
+        "caption", "photos", "-o", "out", "--part-size", "4", "--beams", "8", *ray
+    )
     until(lambda: vouchers(Path("out")) > 0, of=process)  # type: ignore[arg-type]
     process.send_signal(signal.SIGINT)
-    err = process.communicate(timeout=60)[1]
+    err = process.communicate(timeout=60)[1].decode()
     assert process.returncode == 130
     assert "what is done is kept" in err and "Traceback" not in err
     assert not Path("out", "_manifest.json").exists()

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from capgen.cli.main import main
+from tests import commands
 from tests.minis import draw
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -22,24 +18,10 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def start(*arguments: str) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
-    return subprocess.Popen(
-        [sys.executable, "-m", "capgen", *arguments],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 def capgen(*arguments: str) -> tuple[int, str]:
-    process = start(*arguments)
-    out, err = process.communicate(timeout=100)
-    assert "Traceback" not in err
+    code, out, err = commands.capgen(*arguments)
     assert out == ""
-    return process.returncode, err
+    return code, err
 
 
 def caption(number: int) -> tuple[str, ...]:
@@ -49,14 +31,14 @@ def caption(number: int) -> tuple[str, ...]:
 
 def stop_at_a_part(number: int, signal_number: int) -> tuple[int, str]:
     """Start a share, and send a signal once its first part is there."""
-    process = start(*caption(number))
+    process = commands.start(*caption(number))
     deadline = time.monotonic() + 60
     while process.poll() is None and time.monotonic() < deadline:
         if list(Path("captions", "_parts").glob(f"{number:02}-of-04-00000-*")):
             break
         time.sleep(0.002)
     process.send_signal(signal_number)
-    err = process.communicate(timeout=60)[1]
+    err = process.communicate(timeout=60)[1].decode()
     assert "Traceback" not in err
     return process.returncode, err
 

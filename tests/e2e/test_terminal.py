@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.test_caption_command import environment
+from tests.commands import environment
 
 pty = pytest.importorskip("pty")
 COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-9]m")

@@ -27,6 +27,7 @@ PACKAGE = ROOT / "capgen"
 LARGEST = 60_000_000
 MUST = (
     *("py.typed", "metrics/wordnet/synonyms.txt.gz", "metrics/wordnet/LICENSE"),
+    *("images/bundled/photographer.jpg", "images/bundled/LICENSES.md"),
     *("training/plan/recipes/mini.toml", "pages/templates/base.html"),
     *("pages/templates/page.css", "pages/templates/gallery.js"),
     *(
@@ -196,11 +197,14 @@ def test_the_wheel_captions_a_image_and_leaves_nothing_behind(
     unpacked: Path, isolation: Path
 ) -> None:
     """Not even ONNX Runtime's identifier of the machine (which it never writes under CI)."""
-    image = str(ROOT / "docs/images/photographer.jpg")
     variables = ("PATH", "HOME", "SYSTEMROOT", "LD_LIBRARY_PATH")
-    done = run(unpacked, "-m", "capgen", "caption", image, variables=variables)
-    assert len(done.stdout.split()) > 3, done.stderr
+    image = str(unpacked / "capgen/images/bundled/photographer.jpg")
+    before = {path: path.stat().st_mtime_ns for path in unpacked.rglob("*")}
+    for arguments in (["caption", image], ["demo", "--no-review"]):
+        done = run(unpacked, "-B", "-m", "capgen", *arguments, variables=variables)
+        assert len(done.stdout.split()) > 3, done.stderr
     assert not [path for path in isolation.rglob("*") if path.is_file()]
+    assert {path: path.stat().st_mtime_ns for path in unpacked.rglob("*")} == before
 
 
 def test_the_doctor_of_the_wheel_knows_its_files(unpacked: Path) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from capgen.addresses import without_credentials
 from capgen.captioning.batch.pipeline import BatchFinished, BatchRun, ImageDone
@@ -42,10 +41,9 @@ from capgen.distributed.share import Share
 from capgen.distributed.units import list_units
 from capgen.distributed.vouchers import PartDone
 from capgen.errors import UsageError
+from capgen.known_fields import from_known_fields
 from capgen.output.base import suffix_format
 from capgen.storage.drivers import check_driver
-
-_Settings = TypeVar("_Settings")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +142,7 @@ def share_job_of(job: PartsJob) -> ShareJob:
     """Return what each machine does."""
     batch = BatchRun(
         decoding=replace(job.decoding, confidence=job.results.scores),
-        options=_only(BatchOptions, job.run),
+        options=from_known_fields(BatchOptions, vars(job.run)),
         limits=job.limits,
     )
     return ShareJob(
@@ -153,7 +151,7 @@ def share_job_of(job: PartsJob) -> ShareJob:
         share=job.share,
         part_size=job.run.part_size or DEFAULT_PART_SIZE,
         resume=job.run.resume,
-        run=PartsRun(batch=batch, tags=_only(TagOptions, job.results)),
+        run=PartsRun(batch=batch, tags=from_known_fields(TagOptions, vars(job.results))),
     )
 
 
@@ -162,7 +160,7 @@ def units_of(job: PartsJob) -> Iterator[Unit]:
     named = job.named
     return list_units(
         named.images or [],
-        _only(InputOptions, named),
+        from_known_fields(InputOptions, vars(named)),
         job.limits,
         named.manifest,
         sys.stdin.buffer if sys.stdin is not None else None,
@@ -177,12 +175,6 @@ def _told_if_interrupted(console: Console, done: Callable[[], int], resume: bool
         again = "the same command" if resume else "without --no-resume the same command"
         console.note(f"stopped after {done():,} images; what is done is kept: {again} goes on")
         raise
-
-
-def _only(kind: type[_Settings], settings: _Settings) -> _Settings:
-    """Return the settings of one class among those of a command: what other machines need."""
-    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
-    return kind(**{name: getattr(settings, name) for name in names})
 
 
 def show_share(

@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from capgen.data.formats.reading import Collector, Reading, ReadOptions
 from capgen.data.problems import Problem, Report
 from capgen.data.text_files import read_lines
 from capgen.errors import DataError
+from capgen.known_fields import from_known_fields
 from capgen.paths import writing
 from capgen.records import SCHEMA_VERSION, Example
 
@@ -86,13 +87,12 @@ def _header(path: Path) -> Header:
         record = _parse(file.readline())
     if record is None or record.get("kind") != _KIND or not isinstance(record.get("name"), str):
         raise DataError(f"{path}:1: not the header of a capgen data set")
-    known = {field.name for field in fields(Header)}
     language = record.get("language") or ""
     if language and not (isinstance(language, str) and LANGUAGE_TAG.fullmatch(language)):
         raise DataError(
             f"{path}:1: language is {language!r}; it must be a BCP 47 tag", hint=LANGUAGE_HINT
         )
-    return Header(**{key: value for key, value in record.items() if key in known})
+    return from_known_fields(Header, record)
 
 
 def read(root: Path, options: ReadOptions, report: Report) -> Reading:

@@ -2,6 +2,7 @@
 
 import { element, percent, shortened, text } from "./dom.js";
 
+const LONGEST = 26; // letters of a name, as many as a row has room for
 const SETTLED = 60; // ms without scrolling before thumbnails of new rows are asked for
 
 let waiting = new Set();
@@ -16,11 +17,17 @@ export function fillRow(option, row, hasDraft) {
     element(
       "span",
       { class: "row-text" },
-      text(row.path ?? `record ${row.id + 1}`, "span", { class: "row-name" }),
+      text(nameOf(row), "span", { class: "row-name" }),
       text(shortened(row.caption ?? "no caption", 200), "span", { class: "row-caption" }),
       element("span", { class: "row-state" }, stateOf(row, hasDraft)),
     ),
   );
+}
+
+// A path's end tells images apart; its beginning is often the same for all.
+function nameOf({ id, path }) {
+  const letters = [...(path ?? `record ${id + 1}`)];
+  return letters.length > LONGEST ? `…${letters.slice(1 - LONGEST).join("")}` : letters.join("");
 }
 
 // Says in words how a record stands.

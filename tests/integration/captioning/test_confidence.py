@@ -28,7 +28,7 @@ from tests import tiny_captioners
 from tests.minis import make_images, write_flickr8k
 
 ROOT = Path(__file__).parents[3]
-IMAGE = ROOT / "docs" / "images" / "photographer.jpg"
+IMAGE = ROOT / "capgen" / "images" / "bundled" / "photographer.jpg"
 
 
 @pytest.fixture(scope="module")

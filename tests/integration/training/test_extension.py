@@ -74,7 +74,7 @@ def test_the_setting_decides_and_the_seed_makes_the_rows(tmp_path, data, mini):
 
 @torch.inference_mode()
 def test_captions_of_the_bundled_model_stay_before_training():
-    names = ("astronaut", "cat", "coffee", "photographer", "raccoon", "rocket")
+    names = ("cat", "coffee", "photographer", "raccoon", "rocket", "sheep")
     images = [ROOT / "docs" / "images" / f"{name}.jpg" for name in names]
     captioning = load_captioning(resolve_model("mini"))
     captioning.model.eval()

@@ -22,7 +22,7 @@ FILTERS = {
 
 
 def _images(width=288, height=288):
-    names = ("astronaut", "cat", "coffee", "raccoon")
+    names = ("cat", "coffee", "raccoon", "rocket")
     return [Image.open(IMAGES / f"{n}.jpg").convert("RGB").resize((width, height)) for n in names]
 
 
