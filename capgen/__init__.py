@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from capgen.lazy_names import lazy_names
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # From version 1.29, ONNX Runtime writes an identifier of this machine and reports its use to
 # Microsoft, unless this is set before it is imported. Set it to 0 to allow that.

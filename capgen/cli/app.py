@@ -16,6 +16,7 @@ from capgen.cli.help import HelpfulGroup, tidy_help
 from capgen.cli.logs import FORMATS, LEVELS, start_logging
 from capgen.cli.user_defaults import use_user_defaults
 from capgen.cli.variables import misspelt_variables
+from capgen.cli.welcome import welcome
 from capgen.errors import UsageError
 
 # The commands and groups, in the order of help, with the module of each. It has the command as
@@ -47,7 +48,6 @@ NO_USER_SETTINGS = ("config", "doctor")
 def build_app() -> typer.Typer:
     app = typer.Typer(
         name="capgen",
-        no_args_is_help=True,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
         help="Caption images, and train and judge the models that do.",
@@ -65,6 +65,13 @@ class _Root(HelpfulGroup):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self.commands = _Commands()  # type: ignore[assignment]  # which is only read
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args and not ctx.resilient_parsing:
+            print(welcome())
+            # As Typer ends where a command is missing: a script with an empty variable has to fail.
+            raise typer.Exit(2)
+        return super().parse_args(ctx, args)
 
 
 class _Commands(Mapping[str, Any]):
@@ -93,18 +100,36 @@ def _command(name: str) -> Any:
     return made if group is None else made.commands[name]
 
 
-def _show_version(value: bool) -> None:
-    if value:
+def _show_version(context: typer.Context, value: bool) -> None:
+    verbose = context.params.get("verbose")
+    if verbose and not value and not context.resilient_parsing:
+        raise UsageError(
+            "--verbose goes with --version", hint="To see more of a command: --log-level debug"
+        )
+    if not value:
+        return
+    if verbose:
+        from capgen.doctor.runtime import runtime_versions
+
+        print("\n".join(f"{name} {version}" for name, version in runtime_versions().items()))
+    else:
         print(f"capgen {capgen.__version__}")
-        raise typer.Exit
+    raise typer.Exit
 
 
 def _root(
     context: typer.Context,
     version: Annotated[
         bool,
+        typer.Option("--version", help="Print the version and exit.", callback=_show_version),
+    ] = False,
+    verbose: Annotated[
+        bool,
+        # Read first, wherever it stands.
         typer.Option(
-            "--version", help="Print the version and exit.", callback=_show_version, is_eager=True
+            "--verbose",
+            help="With --version: also those of Python, torch and other libraries.",
+            is_eager=True,
         ),
     ] = False,
     log_level: Annotated[

@@ -368,6 +368,8 @@ print("loaded:", ",".join(heavy), code, file=sys.stderr)
     [
         (["--help"], "torch,transformers,onnxruntime,numpy,PIL,huggingface_hub,tokenizers,rich"),
         (["--version"], "torch,transformers,onnxruntime,numpy,PIL"),
+        (["--version", "--verbose"], "torch,transformers,onnxruntime,numpy,PIL"),
+        ([], "torch,transformers,onnxruntime,numpy,PIL,huggingface_hub,tokenizers,rich"),
         (["caption", "--help"], "torch,transformers,onnxruntime,numpy,PIL"),
         (["caption", "PHOTO"], "torch,transformers,huggingface_hub,onnx,httpx,nltk"),
         (["caption", "PHOTO", "PHOTO", "--json"], "torch,transformers,huggingface_hub,onnx"),
@@ -385,4 +387,4 @@ def test_heavy_libraries_stay_out(arguments: list[str], absent: str, images: lis
         text=True,
         check=True,
     )
-    assert result.stderr.splitlines()[-1] == "loaded:  0"
+    assert result.stderr.splitlines()[-1] == f"loaded:  {0 if arguments else 2}"

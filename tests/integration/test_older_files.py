@@ -77,6 +77,15 @@ def test_a_journal_knows_the_images_of_an_earlier_run(tmp_path):
     journal.close()
 
 
+@pytest.mark.parametrize(("now", "known"), [(True, 3), (False, 0)])
+def test_a_run_goes_on_where_nouns_may_be_repeated(now, known, tmp_path):
+    """As 0.1 captioned; since then a noun is said once unless asked otherwise."""
+    journal = Path(shutil.copy(OLD / "captions.csv.journal", tmp_path))
+    first = lines_of("captions.csv.journal")[0]
+    settings = {**first["settings"], "repeat_nouns": now}
+    assert len(Journal(journal, first["model"], first["revision"], settings)) == known
+
+
 RUNS = ("run", "staged/stages/1-first", "staged/stages/2-second", "stopped")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -110,7 +111,11 @@ def test_the_sdist_holds_what_the_wheel_is_built_from_and_the_tests(built: Path)
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {f"capgen/{name}" for name in sources()} <= names
     assert {"pyproject.toml", "README.md", "LICENSE", "docs/licences.md"} <= names
-    assert {"tests/conftest.py", "docs/images/LICENSES.md"} <= names
+    assert {
+        "tests/conftest.py",
+        "docs/images/LICENSES.md",
+        "docs/containers/Dockerfile.cpu",
+    } <= names
     assert not any("__pycache__" in name or ".git/" in name for name in names)
 
 
@@ -127,6 +132,14 @@ def test_the_metadata_are_those_of_the_project(unpacked: Path) -> None:
         *(f"capgen/models/bundled/{name}/LICENSE-EfficientNet" for name in ("mini", "mini-int8")),
     }
     assert "capgen = capgen.cli.main:run" in (folder / "entry_points.txt").read_text()
+
+
+def test_the_changelog_and_the_citation_are_of_this_version() -> None:
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    newest = re.search(r"^## \[(.+)\] - (\d{4}-\d\d-\d\d)$", changes, re.MULTILINE)
+    citation = (ROOT / "docs" / "CITATION.cff").read_text(encoding="utf-8").splitlines()
+    assert newest is not None and newest[1] == capgen.__version__
+    assert {f"version: {newest[1]}", f"date-released: {newest[2]}"} <= set(citation)
 
 
 def _files(folder: Path) -> list[Path]:

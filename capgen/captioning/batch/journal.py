@@ -218,5 +218,7 @@ def _as_captioned(record: Record) -> Record:
 
 def work_digest(model: str, revision: str, settings: Mapping[str, Any]) -> bytes:
     """Return a digest of everything but the image that a caption depends on."""
-    text = json.dumps([model, revision, without_nulls(settings)], sort_keys=True)
+    # Version 0.1 did not have the first: its captions may repeat nouns.
+    whole = {"repeat_nouns": True, **without_nulls(settings)}
+    text = json.dumps([model, revision, whole], sort_keys=True)
     return hashlib.sha256(text.encode()).digest()

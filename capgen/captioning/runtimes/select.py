@@ -6,12 +6,13 @@ Each is imported only when it is chosen.
 from __future__ import annotations
 
 import logging
+import tempfile
 from typing import TYPE_CHECKING
 
 from capgen.captioning.runtimes.generation_settings import torch_only
 from capgen.config import ModelOptions
 from capgen.config.fields import flag_name
-from capgen.errors import ModelError, UsageError
+from capgen.errors import ModelError, StorageError, UsageError
 from capgen.models.folder import ModelFolder
 from capgen.models.kinds import check_captioner, follows_prompts
 
@@ -58,6 +59,7 @@ def load_runtime(
         why = "--runtime onnx" if runtime == "onnx" else "it has ONNX graphs, and runs on the CPU"
         logger.info("%s in %s runs in ONNX Runtime (%s)", folder.name, folder.path, why)
         return OnnxRuntime(folder, threads=threads)
+    _check_temporary_folder()
     from capgen.captioning.runtimes.torch_runtime import TorchRuntime
 
     why = (
@@ -73,10 +75,22 @@ def _prompted(folder: ModelFolder, options: ModelOptions) -> Runtime:
             f"{folder.name} follows prompts, and ONNX Runtime runs no such model",
             hint="Use --runtime torch, or omit --runtime.",
         )
+    _check_temporary_folder()
     from capgen.captioning.runtimes.torch_prompted import PromptedRuntime
 
     logger.info("%s in %s follows prompts, and runs in torch", folder.name, folder.path)
     return PromptedRuntime(folder, options)
+
+
+def _check_temporary_folder() -> None:
+    """Check that there is a folder for temporary files: torch asks for it while it is imported."""
+    try:
+        tempfile.gettempdir()
+    except OSError as error:
+        raise StorageError(
+            "torch needs a folder for temporary files, and none can be written",
+            hint="Set TMPDIR to one. Containers take `--tmpfs /tmp`.",
+        ) from error
 
 
 def may_use_gpus(options: ModelOptions) -> bool:
