@@ -29,6 +29,31 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
+# The codes of images in records, and what each says. They are stable: none is renamed.
+IMAGE_CODES = {
+    "missing": "there is no such file",
+    "permission": "it may not be read",
+    "empty": "it has no bytes",
+    "not_an_image": "it is something else, whatever its name",
+    "truncated": "its end is missing",
+    "too_large": "more than `--max-pixels` or `--max-bytes`, too many parts, or not enough memory",
+    "unsupported": "this installation cannot read the format (HEIC without its extra, say)",
+    "unreadable": "it is damaged; `--log-level debug` logs the decoder's traceback",
+    "download": "its address could not be fetched",
+    "refused_address": "its address is on a private network",
+    "malformed": "a row of the manifest names no image, or a line of the records cannot be read",
+    "prompt": "what its name and metadata make of `--prompt` cannot be used, mostly for its length",
+    "low_confidence": "its caption is below `--min-confidence`",
+    "endpoint": "the model server refuses it, or gives no caption",
+    "unavailable": "the model server failed, or the store that has it; the next run tries again",
+    "crashed": "with `--engine ray`, every process that captioned it died",
+    "sidecar": "it has a caption, which could not be written beside it",
+    "metadata": "it has a caption, which could not be written into it",
+    "imagefolder": "it has a caption, which could not be written for it",
+    "changed": "`capgen apply` writes nothing: it is no longer what was captioned",
+    "not_a_file": "`capgen apply` writes nothing: it is in an archive or on the network",
+}
+
 
 class CapgenError(Exception):
     """Base of all errors that a user can cause or meet.
@@ -65,10 +90,7 @@ class ImageError(CapgenError):
 
     Args:
         message: One line naming the image.
-        code: Stable name of the fault: `missing`, `permission`, `empty`, `not_an_image`,
-            `truncated`, `too_large`, `unsupported`, `unreadable`, `prompt` or `low_confidence`;
-            of a model server, `endpoint`, or `unavailable` for a fault that may pass; `crashed`
-            if it ended every process that captioned it.
+        code: Stable name of the fault, a key of `IMAGE_CODES`.
     """
 
     def __init__(self, message: str, *, code: str, hint: str = "") -> None:

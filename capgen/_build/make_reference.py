@@ -1,4 +1,4 @@
-"""Write the generated pages: docs/cli.md, api.md, records.md, and the layouts in datasets.md.
+"""Write the generated pages docs/cli.md, api.md, records.md, and the generated parts of others.
 
     python -m capgen._build.make_reference
 
@@ -13,7 +13,7 @@ import inspect
 import re
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,11 @@ import typer.main
 
 from capgen import config
 from capgen._build.records_page import records_page
+from capgen._build.review_keys import review_keys
 from capgen.cli.app import build_app
 from capgen.cli.user_defaults import known_settings
 from capgen.data.formats import FORMATS
+from capgen.errors import IMAGE_CODES
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 # Where users import from, in the page's order; `capgen.errors` follows as a tree.
@@ -34,9 +36,8 @@ PLACES = (
 # Words of an option's text that are repeated under each command rather than referred to.
 SHORT = 6
 WIDTH = 100
-MADE_LAYOUTS = "<!-- Layouts made by `python -m capgen._build.make_reference`: do not edit. -->"
-END = "<!-- End of the layouts. -->"
 MADE = "<!-- Made by `python -m capgen._build.make_reference`: do not edit. -->\n"
+END = "<!-- End of what is made. -->"
 
 
 def pages() -> dict[str, str]:
@@ -45,28 +46,48 @@ def pages() -> dict[str, str]:
         "cli.md": cli_page(),
         "api.md": api_page(),
         "records.md": records_page(DOCS / "record.schema.json", MADE),
-        "datasets.md": datasets_page(),
+        "datasets.md": _with_part("datasets.md", _layouts()),
+        "errors.md": _with_part("errors.md", _codes()),
+        "reviewing.md": _with_part("reviewing.md", _keys()),
     }
 
 
-def datasets_page() -> str:
-    """Return the page on data sets with the list of layouts that the readers describe."""
-    page = (DOCS / "datasets.md").read_text(encoding="utf-8")
-    before, begin, rest = page.partition(MADE_LAYOUTS)
+def _with_part(name: str, lines: Iterable[str]) -> str:
+    """Return a page with lines between the marks of what is made."""
+    page = (DOCS / name).read_text(encoding="utf-8")
+    before, begin, rest = page.partition(MADE)
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise ValueError(f"docs/datasets.md lacks the marks {MADE_LAYOUTS!r} and {END!r}")
-    lines = (
-        textwrap.fill(
-            f"- `{name}`: {layout.description}",
-            width=WIDTH,
-            subsequent_indent="  ",
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-        for name, layout in FORMATS.items()
+        raise ValueError(f"docs/{name} lacks the marks {MADE!r} and {END!r}")
+    return "\n".join([before + begin, *lines, "", end + after])
+
+
+def _layouts() -> Iterator[str]:
+    """Yield the layouts of data sets that the readers describe."""
+    for name, layout in FORMATS.items():
+        yield _item(f"`{name}`: {layout.description}")
+
+
+def _codes() -> Iterator[str]:
+    for code, what in IMAGE_CODES.items():
+        yield _item(f"`{code}`: {what}")
+
+
+def _keys() -> Iterator[str]:
+    """Yield the table of the review page's keys."""
+    yield from ("| Key | What it does |", "|---|---|")
+    for keys, what in review_keys():
+        yield f"| {' '.join(f'`{key}`' for key in keys)} | {what} |"
+
+
+def _item(text: str) -> str:
+    return textwrap.fill(
+        f"- {text}",
+        width=WIDTH,
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
     )
-    return "\n".join([before + begin, "", *lines, "", end + after])
 
 
 def cli_page() -> str:

@@ -15,7 +15,7 @@ from capgen.metrics.cider import DocumentFrequencies
 from capgen.metrics.corpus import Corpus, Floats, Integers
 
 # In the order of tables.
-EVIDENCE_METRICS = ("clipscore", "chair", "diversity")
+EVIDENCE_METRICS = ("clipscore", "bertscore", "chair", "diversity")
 # Of the scores, in tables.
 _ORDER = (
     *(clipscore.NAME, clipscore.REFERENCE_NAME, *bertscore.NAMES),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import pickle
+from pathlib import Path
 
 import pytest
 
@@ -69,3 +71,23 @@ def test_a_missing_package_names_its_extra() -> None:
 )
 def test_did_you_mean(name: str, known: list[str], hint: str) -> None:
     assert did_you_mean(name, known) == hint
+
+
+def _image_codes() -> set[str]:
+    """Return the codes that are given to `ImageError` as they stand in the package."""
+    found = set()
+    for file in Path(errors.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "ImageError":
+                found |= {
+                    word.value.value
+                    for word in node.keywords
+                    if word.arg == "code" and isinstance(word.value, ast.Constant)
+                }
+    return found
+
+
+def test_every_code_of_an_image_is_explained() -> None:
+    found = _image_codes()
+    assert len(found) > 8
+    assert found <= set(errors.IMAGE_CODES)

@@ -76,9 +76,9 @@ def test_the_captions_of_a_file_are_read(
 ) -> None:
     titles = []
 
-    def follow(events, console, title, images):
+    def follow(events, console, title, *more):
         titles.append(title)
-        return real(events, console, title, images)
+        return real(events, console, title, *more)
 
     real = view.follow
     monkeypatch.setattr(view, "follow", follow)
