@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from capgen import review_page
-
-SCRIPT = Path(review_page.__file__).parent / "static" / "keys.js"
+SCRIPT = Path(__file__).parent.parent / "review_page" / "static" / "keys.js"
 _ROW = re.compile(r'\[(\[[^\]]*\]|"123456789"\.split\(""\)), "\w+", "([^"]+)"\]')
 _SIGNS = {"ArrowDown": "↓", "ArrowRight": "→", "ArrowUp": "↑", "ArrowLeft": "←"}
 

@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from capgen.output.files import Target
 
 EXAMPLES = examples(
-    "capgen convert captions.jsonl -o captions.csv -o gallery.html",
-    "capgen convert captions.jsonl -o captions.parquet",
+    "capgen convert captions.jsonl -o captions.csv -o gallery.html -o captions.parquet",
     "capgen convert captions.jsonl --format imagefolder -o dataset/",
 )
 
