@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 EXAMPLES = examples(
     "capgen merge captions/",
     "capgen merge captions/ -o captions.jsonl",
-    "capgen merge captions/ -o captions.csv -o captions.parquet",
 )
 
 
