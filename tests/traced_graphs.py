@@ -19,7 +19,8 @@ from torch import nn
 Trace = Callable[[nn.Module, tuple[int, int], list[str]], onnx.ModelProto]
 # Weights of a decoder that its encoder's graph has nothing to do with; they go by the vocabulary.
 _OF_WORDS = ("decoder.transformer.wte.", "decoder.transformer.wpe.", "decoder.lm_head.")
-_SETTINGS_OF_WORDS = ("vocab_size", "_token_id", "n_positions")
+# Settings that change no graph; the weights' own types are looked at.
+_WITHOUT_EFFECT = ("vocab_size", "_token_id", "n_positions", "dtype")
 
 
 def remembering(trace: Trace, folder: Path) -> Trace:
@@ -64,7 +65,7 @@ def _key(graph: nn.Module, image_size: tuple[int, int], output_names: list[str])
             known.append("" if f"{name}.".startswith(_OF_WORDS) else repr(module))
         if hasattr(module, "config"):
             settings = module.config.to_dict().items()
-            known.append(sorted(str(i) for i in settings if not i[0].endswith(_SETTINGS_OF_WORDS)))
+            known.append(sorted(str(i) for i in settings if not i[0].endswith(_WITHOUT_EFFECT)))
             known.append(module.config._attn_implementation)
     return hashlib.sha256(repr(known).encode()).hexdigest()
 
