@@ -43,6 +43,9 @@ os.environ["SPARK_SUBMIT_OPTS"] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 os.environ["OMP_NUM_THREADS"] = "1"
 # The tests are about the CPU: a GPU's half precision would change the numbers.
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
+# Workers read what others have rewritten and compiled, and so do the commands that tests start.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # What a shell in the background, or `nohup`, has ignored would be ignored by tested commands, too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -115,6 +118,29 @@ def one_thread_of_onnx() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def of_all_workers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of what one worker makes for all of them."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session", autouse=True)
+def architectures_are_traced_once(of_all_workers: Path) -> Iterator[None]:
+    """See `tests.traced_graphs`; tests that do without torch are not made to import it."""
+    if "torch" not in sys.modules:
+        yield
+        return
+    from capgen.models.onnx import export
+    from tests.traced_graphs import remembering
+
+    folder = of_all_workers / "traced_graphs"
+    folder.mkdir(exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export, "trace", remembering(export.trace, folder))
+        yield
+
+
 @pytest.fixture
 def home(isolation: Path) -> Path:
     """Return the CAPGEN_HOME of the test."""
@@ -147,19 +173,17 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @pytest.fixture(scope="session")
-def concepts_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def concepts_model(of_all_workers: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a tiny captioner with a concept head and ONNX graphs; only read it.
 
     Exporting it takes seconds: the first worker that needs it does it for all.
     """
     from tests.tiny_concepts import save_tiny_concepts
 
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    folder = shared / "concepts_model"
-    with FileLock(shared / "concepts_model.lock"):
+    folder = of_all_workers / "concepts_model"
+    with FileLock(of_all_workers / "concepts_model.lock"):
         if not folder.exists():
-            save_tiny_concepts(base / "concepts_model.new").rename(folder)
+            save_tiny_concepts(tmp_path_factory.getbasetemp() / "concepts_model.new").rename(folder)
     return folder
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from capgen.cli.main import main
 from tests import commands, tiny_prompted
 from tests.chat_server import ChatServer, chatting
 from tests.fakes import draw_image
@@ -46,6 +47,7 @@ def server() -> Iterator[ChatServer]:
 
 
 def capgen(*arguments: str, code: int = 0) -> str:
+    """Run a command that says nothing but our own messages; return them."""
     found, out, err = commands.capgen(*arguments)
     assert (found, out) == (code, ""), err
     foreign = [
@@ -55,13 +57,13 @@ def capgen(*arguments: str, code: int = 0) -> str:
     return err
 
 
-@pytest.mark.parametrize("runtime", ["onnx", "torch", "prompted", "endpoint", "parquet"])
+# "prompted" is the torch runtime, too, with a model whose libraries have most to say.
+@pytest.mark.parametrize("runtime", ["onnx", "prompted", "endpoint", "parquet"])
 def test_a_cluster_writes_what_one_machine_writes(
     runtime: str, one_node: Any, prompted: Path, server: ChatServer
 ) -> None:
     model = {
         "onnx": ("--tags", "--scores"),
-        "torch": ("--runtime", "torch"),
         "prompted": ("--model", str(prompted), "--max-length", "8"),
         "endpoint": ("--endpoint", server.url),
         "parquet": ("--format", "parquet", "--tags"),
@@ -71,16 +73,17 @@ def test_a_cluster_writes_what_one_machine_writes(
     suffix = "parquet" if runtime == "parquet" else "jsonl"
     told = capgen(*caption, "-o", "on-ray", *ray)
     assert "photos/3.jpg: not an image but text" in told
-    capgen(*caption, "-o", "alone")
+    assert main([*caption, "-o", "alone"]) == 0
     for place in ("on-ray", "alone"):
-        capgen("merge", place, "-o", f"{place}.{suffix}")
+        assert main(["merge", place, "-o", f"{place}.{suffix}"]) == 0
     one, other = (Path(f"{place}.{suffix}").read_bytes() for place in ("on-ray", "alone"))
     if runtime == "prompted":  # whose scores depend on the batch, in their last digits
         assert _captions(one) == _captions(other)
     else:
         assert one == other
-    again = capgen(*caption, "-o", "on-ray", *ray)
-    assert "2 parts (7 images) are there from an earlier run" in again
+    if runtime == "onnx":  # no model is asked again
+        again = capgen(*caption, "-o", "on-ray", *ray)
+        assert "2 parts (7 images) are there from an earlier run" in again
 
 
 def _captions(data: bytes) -> list[tuple[str, str]]:

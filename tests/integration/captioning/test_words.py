@@ -59,8 +59,8 @@ def test_both_runtimes_say_the_same(
     way: str, asked: str, bundled: Captioner, bundled_torch: Captioner, images: list[Path]
 ) -> None:
     options = {**WAYS[way], **ASKED[asked]}
-    ours = bundled.caption(images[:3], **options)
-    theirs = bundled_torch.caption(images[:3], **options)
+    ours = bundled.caption(images[:2], **options)
+    theirs = bundled_torch.caption(images[:2], **options)
     assert [said(one) for one in ours] == [said(one) for one in theirs]
     for one, other in zip(ours, theirs, strict=True):
         assert one.score == pytest.approx(other.score, abs=1e-4)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from capgen.metrics.meteor_1_5 import resources
 from capgen.metrics.meteor_1_5.normalize import Normalizer
+from capgen.metrics.meteor_1_5.paraphrases import are_unpacked, open_paraphrases
 from capgen.metrics.meteor_1_5.score import statistics_of
 from capgen.metrics.meteor_1_5.statistics import scores, summable
 from capgen.metrics.score import score_captions
@@ -18,6 +20,24 @@ from tests.unit.metrics.captions import EXPECTED, PREDICTIONS, REFERENCES
 
 pytestmark = pytest.mark.skipif(not oracles.HAVE_OFFICIAL, reason="needs pycocoevalcap")
 needs_java = pytest.mark.skipif(not oracles.HAVE_JAVA, reason="needs a Java runtime")
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a CAPGEN_HOME whose cache holds the table of paraphrases."""
+    folder = tmp_path_factory.mktemp("paraphrases")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CAPGEN_HOME", str(folder))
+        assert not are_unpacked()
+        open_paraphrases()
+        assert are_unpacked()
+    return folder
+
+
+@pytest.fixture
+def paraphrases(unpacked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let tests share the table: unpacking it takes 20 seconds."""
+    monkeypatch.setenv("CAPGEN_HOME", str(unpacked))
 
 
 def assert_equal(pairs: list[tuple[str, list[str]]]) -> None:
@@ -31,6 +51,7 @@ def assert_equal(pairs: list[tuple[str, list[str]]]) -> None:
     assert float(scores(summable(counts).sum(axis=0))) == pytest.approx(whole, abs=1e-9)
 
 
+@pytest.mark.usefixtures("paraphrases")
 def test_own_sentences() -> None:
     report = score_captions(PREDICTIONS["plausible"], REFERENCES, metrics=["meteor_1_5"])
     expected = EXPECTED["meteor_1_5"]
@@ -40,12 +61,14 @@ def test_own_sentences() -> None:
 
 
 @needs_java
+@pytest.mark.usefixtures("paraphrases")
 def test_fuzzed_strings() -> None:
     assert_equal(fuzzed_pairs(400, 7))
 
 
 @needs_java
 @pytest.mark.realdata
+@pytest.mark.usefixtures("paraphrases")
 def test_flickr8k(flickr8k_test: dict[str, list[str]]) -> None:
     chance = random.Random(3)
     groups = list(flickr8k_test.values())

@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import peft
 import pytest
 import torch
 from transformers import AutoModelForImageTextToText, BlipForConditionalGeneration
@@ -24,6 +23,8 @@ IMAGE = draw_image(3, (60, 40))
 
 def adapter(folder: Path, base: Path, model: Any, targets: list[str]) -> Path:
     """Save an adapter that changes what the model says."""
+    import peft  # takes seconds, which the collection of all tests would take in each worker
+
     torch.manual_seed(2)
     made = peft.get_peft_model(model, peft.LoraConfig(r=4, target_modules=targets))
     with torch.no_grad():
@@ -53,6 +54,8 @@ def ids_of(captioner: Captioner) -> list[int]:
 
 
 def test_an_adapter_is_loaded_on_its_base(llava: tuple[Path, Path], tmp_path: Path) -> None:
+    import peft
+
     base, lora = llava
     plain, adapted = Captioner.from_pretrained(base), Captioner.from_pretrained(lora)
     model = AutoModelForImageTextToText.from_pretrained(base)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import openai
 import pytest
 
 from capgen import Captioner
@@ -313,6 +312,8 @@ def test_health_and_metrics(running: Running, bundled: Captioner, images: list[P
 
 
 def test_the_openai_library_works(running: Running, bundled: Captioner, images: list[Path]) -> None:
+    import openai
+
     client = openai.OpenAI(base_url=f"{running.url}/v1", api_key="any", max_retries=0)
     parts = [
         {"type": "text", "text": "What is in this image?"},
@@ -351,6 +352,8 @@ def test_capgen_itself_can_ask_it(running: Running, images: list[Path]) -> None:
 
 def test_each_request_has_its_own_prompt(images: list[Path]) -> None:
     """A model that answers: here, on another server."""
+    import openai
+
     with chatting() as chat, serving(Captioner.from_endpoint(chat.url, retries=0)) as service:
         answer = service.captions(images[0], prompt="What colour?", system="Be brief.")
         assert answer.status_code == 200 and answer.json()["prompt"] == "What colour?"

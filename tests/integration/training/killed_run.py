@@ -1,4 +1,4 @@
-"""A program for the tests: train, once undisturbed and once killed ten times.
+"""A program for the tests: train, once undisturbed and once killed six times.
 
 `python -m tests.integration.training.killed_run WHOLE.toml KILLED.toml` trains in child
 processes, so that what is imported is imported once. Prints the kills as JSON.
@@ -19,8 +19,8 @@ import torch
 from capgen.training.run.folder import read_config
 from capgen.training.run.train import resume, train
 
-KILLS = 10
-EARLY = 3  # of them at any time from the start on; the others while steps are taken
+KILLS = 6
+EARLY = 2  # of them at any time from the start on; the others while steps are taken
 
 
 def work(settings: Path) -> None:

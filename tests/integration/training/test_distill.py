@@ -86,7 +86,9 @@ def test_captions_are_made_once_for_each_teacher(tmp_path, data, mini, teacher, 
     events = list(train(first))
     assert calls == [str(teacher), str(mini)]
     made = [event for event in events if isinstance(event, PreparationEvent)]
-    assert [(e.done, e.total) for e in made if e.stage == "captions"] == [(0, 8), (8, 8)] * 2
+    told = [(event.done, event.total) for event in made if event.stage == "captions"]
+    # On a busy machine there is more progress to tell in between.
+    assert [one for one in told if one[0] in (0, 8)] == [(0, 8), (8, 8)] * 2
     files = sorted(TEACHER_CAPTIONS.path.iterdir())
     assert len(files) == 2
     files[0].write_text("[", encoding="utf-8")  # damaged: made again

@@ -91,15 +91,16 @@ def test_the_run_ends_and_keeps_the_best_model_before(tmp_path, data, mini, narr
 
 
 def test_without_limits_nothing_ends(tmp_path, data, mini, narrowing):
-    events = list(train(scst_config(tmp_path, data, mini)))
-    assert len(of_kind(EpochEvent, events)) == 4
+    events = list(train(scst_config(tmp_path, data, mini, num_epochs=3)))
+    assert len(of_kind(EpochEvent, events)) == 3
     assert of_kind(LimitPassed, events) == []
     assert saved(events)[0] == 1
 
 
 def test_limits_that_hold_change_nothing(tmp_path, data, mini):
     for name, settings in (("plain", {}), ("limited", {"min_distinct_words": 1})):
-        config = scst_config(tmp_path, data, mini, output_dir=tmp_path / name, **settings)
+        settings |= {"output_dir": tmp_path / name, "num_epochs": 2}
+        config = scst_config(tmp_path, data, mini, **settings)
         events = list(train(config))
         assert of_kind(LimitPassed, events) == []
     for checkpoint in ("last", "best-eval", "best-loss"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -87,8 +88,9 @@ def test_the_commands_for_one_machine(tmp_path, environment, settings, launcher)
     tiny = tiny.replace("4 -m", "2 -m").replace("--nproc", f"--master-port {free_port()} --nproc")
     # Where there is no GPU, accelerate has to be told to start several processes.
     tiny = tiny.replace("launch", f"launch --multi_gpu --main_process_port {free_port()}")
-    done = shell(f"{tiny} --output-dir {tmp_path / 'run'}", environment, tmp_path)
+    done = shell(f"{tiny} --output-dir {tmp_path / 'run'} --json", environment, tmp_path)
     assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["steps"] == 3  # said by one process
     assert started(tmp_path / "run") == (2, 1)
 
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
-import os
-import subprocess
-import sys
 from collections import Counter
 
 import pytest
@@ -24,9 +21,7 @@ from capgen.records import EpochEvent, Notice, RunCreated, SampleEvent, StepEven
 from capgen.training.model.make_captioner import make_captioner
 from capgen.training.objectives.cross_entropy import CaptionObjective, CrossEntropy
 from capgen.training.plan.estimate import estimate
-from capgen.training.run.folder import to_toml
 from capgen.training.run.train import train
-from tests.conftest import ROOT
 from tests.minis import write_flickr8k
 from tests.training_runs import SENTENCES, clip_config, eight_images, of_kind, run_config
 
@@ -71,42 +66,6 @@ def test_accumulated_passes_equal_one_large_pass(tmp_path, data, parts):
     assert len(runs["uneven"]) == 12
     one, four = (trained_weights(tmp_path / name) for name in ("one", "four"))
     assert_close(one, four, 1e-5)
-
-
-def test_two_processes_equal_one(tmp_path, data, parts):
-    """Batches of 3 images: shares of 2 and 1, and the last of an epoch, 2, of 1 and 1."""
-    curves = {}
-    for name, processes in (("one", 1), ("two", 2)):
-        config = clip_config(
-            tmp_path, data, output_dir=tmp_path / name, batch_size=3, num_epochs=2, **GENTLE
-        )
-        (tmp_path / "run.toml").write_text(to_toml(config), encoding="utf-8")
-        if processes == 1:
-            curves[name] = list(train(config))
-            continue
-        launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-        code = "import sys; from capgen.cli.main import main; sys.exit(main(sys.argv[1:]))"
-        (tmp_path / "program.py").write_text(code, encoding="utf-8")
-        program = [str(tmp_path / "program.py"), "train", "--config", str(tmp_path / "run.toml")]
-        done = subprocess.run(
-            [*launcher, "--master-port", str(29000 + os.getpid() % 1000), *program, "--json"],
-            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == 0, done.stderr
-        assert json.loads(done.stdout)["steps"] == 6
-    lines = (tmp_path / "two" / "events.jsonl").read_text(encoding="utf-8").splitlines()
-    two = [json.loads(line) for line in lines]
-    steps = [record for record in two if record["event"] == "step"]
-    assert [record["step"] for record in steps] == [1, 2, 3, 4, 5, 6]
-    assert [record["loss"] for record in steps] == pytest.approx(losses(curves["one"]), abs=1e-5)
-    epochs = [record for record in two if record["event"] == "epoch"]
-    for record, event in zip(epochs, of_kind(EpochEvent, curves["one"]), strict=True):
-        assert record["val_loss"] == pytest.approx(event.val_loss, abs=1e-5)
-        assert record["metrics"] == pytest.approx(event.metrics)
-    assert_close(trained_weights(tmp_path / "one"), trained_weights(tmp_path / "two"), 1e-5)
 
 
 def test_more_processes_than_images(tmp_path, data, parts):
