@@ -29,7 +29,7 @@ def sources(site: Site, *, download: bool) -> dict[str, Source]:
     found: dict[str, Source] = {}
     for image in site.missing:
         key = image_key(image)
-        if key in found or image.place.edit is None:
+        if key in found or image.place.edit is None or image.is_drawing:
             continue
         if image.file is not None:
             found[key] = FileSource(os.fspath(image.file))

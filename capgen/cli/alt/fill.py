@@ -197,6 +197,11 @@ def _tell(console: Console, job: FillJob, tally: _Tally) -> None:
     pages = f"{tally.pages:,} page{'' if tally.pages == 1 else 's'}"
     if job.places.dry_run:
         console.note(f"{texts} would be written into {pages}{rest}")
+        if tally.written and not job.fill.review:
+            records = shlex.quote(str(job.places.output))
+            console.note(
+                f"next: capgen review {records}, then the same without --dry-run writes them"
+            )
         return
     console.note(f"{texts} written into {pages}{rest}")
     if tally.written:

@@ -181,7 +181,8 @@ def test_where_images_are_can_be_told(run: Run) -> None:
     code, _, told = run("alt", "fill", "content")
     assert code == 1 and "--image-root FOLDER" in told
     assert "no image that could be captioned" in told
-    for page in ("![](gone.png)\n", "![](/img/0.png)\n"):
+    # Where one is found, another is not there at all.
+    for page in ("![](gone.png)\n", "![](/img/0.png)\n", "![](/gone/0.png) ![](/img/0.png)\n"):
         site({"content/a.md": page})
         assert "--image-root" not in run("alt", "scan", "content")[2]
 
@@ -206,6 +207,7 @@ def test_a_dry_run_changes_nothing_and_shows_what_would_change(run: Run) -> None
     assert (code, Path("content/a.md").read_text(encoding="utf-8")) == (0, page)
     assert f"+![{captions()['0.png']}](/img/0.png)" in printed
     assert "1 text would be written into 1 page" in told
+    assert "next: capgen review alt-text.jsonl" in told
     assert not Path("capgen-undo.jsonl").exists()
 
 
@@ -249,6 +251,29 @@ def test_a_model_is_told_what_the_page_says(run: Run) -> None:
     assert "Rex at the sea." in asked
     [record] = map(json.loads, Path("alt-text.jsonl").read_text(encoding="utf-8").splitlines())
     assert "Rex at the sea." in record["prompt"]
+
+
+def test_a_drawing_is_left_to_people(run: Run) -> None:
+    site({"content/a.md": "![](/img/0.png) ![](logo.svg)\n", "content/logo.svg": "<svg/>"})
+    assert "logo.svg (an SVG drawing: write" in run("alt", "scan", "content")[1]
+    code, _, told = run("alt", "fill", "content")
+    assert code == 1 and "1 text written" in told
+    assert "left alone: logo.svg (an SVG drawing" in told
+    assert "cannot decode" not in told
+
+
+def test_captions_of_a_site_have_a_confidence(run: Run) -> None:
+    site({"content/a.md": "![](/img/0.png)\n"})
+    run("alt", "fill", "content", "--dry-run")
+    [record] = map(json.loads, Path("alt-text.jsonl").read_text(encoding="utf-8").splitlines())
+    assert 0 <= record["confidence"] <= 1
+
+
+@pytest.mark.parametrize("command", ["scan", "check", "fill"])
+def test_a_folder_of_images_is_not_taken_for_a_site(run: Run, command: str) -> None:
+    code, _, told = run("alt", command, "static")
+    assert code == 1
+    assert "static has no pages" in told and "capgen caption" in told
 
 
 def test_another_context_is_captioned_anew(run: Run) -> None:
