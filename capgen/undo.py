@@ -387,7 +387,9 @@ def _follow_moves(entries: Iterable[tuple[int, dict[str, Any] | None]], folder: 
 def _beside(entry: Mapping[str, Any], folder: Path) -> str:
     """Return the path of an entry's file if its place from the undo file's folder is as it was."""
     relative = entry.get("relative_path")
-    return _absolute(folder / relative) if _is_path(relative) else str(entry["path"])
+    if isinstance(relative, str) and _is_path(relative):
+        return _absolute(folder / relative)
+    return str(entry["path"])
 
 
 def _absolute(path: Path) -> str:
