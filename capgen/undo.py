@@ -2,7 +2,8 @@
 
 One line per change, written before the file is replaced: the hashes before and after, and the
 old file as parts, each either a range of the new file or bytes of its own. A file that was
-created has no hash before; undoing removes it.
+created has no hash before; undoing removes it. Besides its absolute path a change has the one
+from the undo file, for files that are moved or copied together with it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import hashlib
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,6 +113,8 @@ class UndoFile:
             entry["reviewed"] = True
         if keywords:
             entry["keywords"] = list(keywords)
+        with suppress(ValueError):  # on another drive of Windows
+            entry["relative_path"] = os.path.relpath(_absolute(path), self.path.parent)
         with storage_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a+b") as file:
@@ -165,10 +169,10 @@ class UndoFile:
         if "caption" in entry:
             self.captions[after] = str(entry["caption"])
             (self._reviewed.add if reviewed else self._reviewed.discard)(after)
-        if isinstance(path, str):
-            known = self._created.get(path)
+        for name in {path, _beside(entry, self.path.parent)} if isinstance(path, str) else ():
+            known = self._created.get(name)
             if before is None or (known is not None and known[0] == before):
-                self._created[path] = after, reviewed
+                self._created[name] = after, reviewed
         if isinstance(entry.get("keywords"), list):
             self.keywords[after] = tuple(map(str, entry["keywords"]))
 
@@ -212,6 +216,7 @@ def undo(path: Path) -> Iterator[Undone]:
             hint="Give the one that capgen wrote, which is capgen-undo.jsonl if nothing else "
             "was asked for.",
         )
+    _follow_moves(entries, path.parent)
     earlier = _states_before(entries)
     for number, entry in reversed(entries):
         if entry is None or not _is_path(entry["path"]):
@@ -361,6 +366,30 @@ def _entries(path: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:
                     yield number, entry
     except OSError as error:
         raise DataError(f"Cannot read {path}: {error.strerror}") from error
+
+
+def _follow_moves(entries: Iterable[tuple[int, dict[str, Any] | None]], folder: Path) -> None:
+    """Put the paths from an undo file's folder for the absolute ones, if files were moved with it.
+
+    In a copy, all files are the copy's, and none the original's. If nothing is where the paths
+    from the folder lead, only the undo file was moved, and the files are where they were.
+    """
+    moved = [
+        (entry, _beside(entry, folder))
+        for _, entry in entries
+        if entry is not None and _is_path(entry["path"])
+    ]
+    if any(here != entry["path"] and Path(here).exists() for entry, here in moved):
+        for entry, here in moved:
+            entry["path"] = here
+
+
+def _beside(entry: Mapping[str, Any], folder: Path) -> str:
+    """Return the path of an entry's file if its place from the undo file's folder is as it was."""
+    relative = entry.get("relative_path")
+    if isinstance(relative, str) and _is_path(relative):
+        return _absolute(folder / relative)
+    return str(entry["path"])
 
 
 def _absolute(path: Path) -> str:
