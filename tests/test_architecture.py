@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "capgen"
 LEAVES = (
     *("errors", "config", "records", "file_types", "overwriting", "paths", "lazy_names"),
     *("addresses", "digests", "ending_signals", "json_files", "known_fields", "locks"),
-    *("temporary_files", "file_attributes", "undo", "retry_after", "text_encoding"),
+    *("temporary_files", "file_attributes", "undo", "undo_file", "retry_after", "text_encoding"),
     *("available_memory", "http_server", "cache_folders", "garbage_collector"),
 )
 
@@ -40,6 +40,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "temporary_files": LEAVES,
     "file_attributes": LEAVES,
     "undo": LEAVES,
+    "undo_file": LEAVES,
     "available_memory": LEAVES,
     "cache_folders": LEAVES,
     "garbage_collector": LEAVES,

@@ -13,7 +13,7 @@ from capgen.alt_text.places import Edit, Place, with_texts
 from capgen.alt_text.site import Site
 from capgen.errors import DiskFullError, StorageError
 from capgen.paths import replace_file, storage_errors
-from capgen.undo import UndoFile
+from capgen.undo_file import UndoFile
 
 
 @dataclass(frozen=True)

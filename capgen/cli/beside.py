@@ -9,7 +9,7 @@ from capgen.images.decoders import printable
 from capgen.images.metadata.write import MetadataWriter
 from capgen.output.beside import BesideWriters
 from capgen.output.sidecars import Sidecars
-from capgen.undo import UndoFile
+from capgen.undo_file import UndoFile
 
 
 def open_beside(

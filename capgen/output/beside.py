@@ -13,7 +13,7 @@ from capgen.output.sidecars import Sidecars
 from capgen.output.tags import tags_of
 from capgen.records import Caption, Record, Unwritten, WriteOutcome
 from capgen.temporary_files import remove_leftovers
-from capgen.undo import UndoFile
+from capgen.undo_file import UndoFile
 
 _MOST_NAMES = 3  # of sidecars that stay, in the summary
 

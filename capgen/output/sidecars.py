@@ -16,7 +16,7 @@ from capgen.output.sidecar_xmp import SidecarContent, XmpPlaces, has_texts, xmp_
 from capgen.overwriting import SIDECAR, InputFiles, check_output, real_place
 from capgen.paths import folded, replace_file, storage_errors, works_everywhere, writing
 from capgen.records import Caption, WriteOutcome
-from capgen.undo import UndoFile
+from capgen.undo_file import UndoFile
 
 ON_EXISTING = ("skip", "update", "overwrite", "append", "prepend")
 

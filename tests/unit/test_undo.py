@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from capgen.errors import DataError, StorageError
-from capgen.undo import UndoFile, known_originals, undo
+from capgen.undo import undo
+from capgen.undo_file import UndoFile, known_originals
 
 
 def test_a_file_that_was_made_is_removed_again(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ from capgen.paths import check_place, writing
 from capgen.records import Caption
 from capgen.reviews.journal import read_reviews, reviews_path
 from capgen.reviews.reviewed_records import read_records, with_reviews
-from capgen.undo import UndoFile
+from capgen.undo_file import UndoFile
 
 if TYPE_CHECKING:
     from capgen.captioning.batch.sources import Source

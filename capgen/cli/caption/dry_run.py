@@ -16,7 +16,7 @@ from capgen.output.beside import BesideWriters
 from capgen.output.files import journaled
 from capgen.output.stored import LocalCopies
 from capgen.records import CaptionFailure
-from capgen.undo import known_originals
+from capgen.undo_file import known_originals
 
 
 def count_images(console: Console, model: ModelOptions, job: BatchJob) -> int:

@@ -26,7 +26,7 @@ from capgen.output.files import Target
 from capgen.output.sidecars import Sidecars
 from capgen.output.tags import tags_of
 from capgen.records import Caption, Record
-from capgen.undo import known_originals
+from capgen.undo_file import known_originals
 
 # Also gets whether the caption was written beside the image or into it.
 RecordWriter = Callable[[ImageDone, bool], None]

@@ -20,7 +20,7 @@ from capgen.images.metadata.write import read_captions
 from capgen.output.formats import open_format
 from capgen.records import Caption, CaptionFailure, Record, Review
 from capgen.reviews.journal import Decision, ImageKey, ReviewJournal, reviews_path
-from capgen.undo import UndoFile
+from capgen.undo_file import UndoFile
 from tests.images_with_metadata import described, encoded
 from tests.minis import draw
 

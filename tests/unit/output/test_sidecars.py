@@ -15,7 +15,7 @@ from capgen.errors import DiskFullError, ProtectedFileError, UsageError
 from capgen.output.sidecars import Sidecars
 from capgen.overwriting import InputFiles
 from capgen.records import Caption, Review
-from capgen.undo import UndoFile
+from capgen.undo_file import UndoFile
 
 ROOT = Path(__file__).parents[3]
 NOBODY = 65534
