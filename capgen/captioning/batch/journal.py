@@ -70,8 +70,6 @@ class Journal:
         self._places: dict[bytes, int] = {}
         # Those of earlier runs that were taken over during this one.
         self._absorbed: set[bytes] = set()
-        # Those of finished outputs whose images this run has not met.
-        self._unmet: set[bytes] = set()
         self._lock = threading.Lock()
         self._synced = time.monotonic()
         check_output(path, OWN_JOURNAL)
@@ -88,6 +86,8 @@ class Journal:
                 self._file.truncate(0)
             self._end = self._heal()
         self._own = self._end  # where this run's records begin
+        # Those of earlier runs whose images this one has not met.
+        self._unmet = set(self._places)
         logger.debug("%s holds %d records of the same work", path, len(self))
 
     def __len__(self) -> int:
@@ -95,7 +95,7 @@ class Journal:
 
     @property
     def unmet(self) -> int:
-        """How many absorbed records were not asked for: their images are not among the inputs."""
+        """How many earlier records were not asked for: their images are not among the inputs."""
         return len(self._unmet)
 
     def find(self, sha256: str, path: str | None = None) -> Record | None:

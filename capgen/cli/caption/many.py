@@ -125,8 +125,10 @@ def _run(console: Console, captioner: Captioner, job: BatchJob, lanes: int, tall
                 finished = tally.stopped()
                 break
     assert finished is not None
-    unmet = 0 if outputs.journal is None or finished.stopped else outputs.journal.unmet
-    kept = outputs.close(failed=files.failed, stopped=finished.stopped)
+    unmet = 0 if finished.stopped else outputs.unmet
+    # Without any image, a disk may be missing, and with it only for now what was done.
+    missing = unmet > 0 and not finished.captions
+    kept = outputs.close(failed=files.failed, stopped=finished.stopped or missing)
     written = [target for target in job.targets if target not in files.failed]
     _summarise(console, job, finished, tally.unwritten, beside, written)
     if unmet:
