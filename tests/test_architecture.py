@@ -15,7 +15,7 @@ LEAVES = (
     *("errors", "config", "records", "file_types", "overwriting", "paths", "lazy_names"),
     *("addresses", "digests", "ending_signals", "json_files", "known_fields", "locks"),
     *("temporary_files", "file_attributes", "undo", "undo_file", "retry_after", "text_encoding"),
-    *("available_memory", "http_server", "cache_folders", "garbage_collector"),
+    *("available_memory", "control_groups", "http_server", "cache_folders", "garbage_collector"),
 )
 
 # What each part may import of capgen, besides itself. Parts are folders of the package or
@@ -42,6 +42,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "undo": LEAVES,
     "undo_file": LEAVES,
     "available_memory": LEAVES,
+    "control_groups": LEAVES,
     "cache_folders": LEAVES,
     "garbage_collector": LEAVES,
     "hub_client": LEAVES,
