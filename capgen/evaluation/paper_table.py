@@ -10,7 +10,7 @@ from pathlib import PurePath
 from capgen.evaluation.result import Evaluation
 from capgen.evaluation.systems import is_predictions
 from capgen.metrics.bootstrap import Interval
-from capgen.tables.spreadsheets import spreadsheet_text
+from capgen.tables.formulas import spreadsheet_text
 
 # What `--format` may be, besides the table of the terminal.
 FORMATS = ("latex", "markdown", "csv")
