@@ -29,7 +29,7 @@ from capgen.records import (
 _SECONDS_BETWEEN_LINES = 30.0
 _STAGES = {
     "photos": "decoding images",
-    "features": "frozen encoder",
+    "features": "encoding images",
     "captions": "teacher's captions",
 }
 _METRICS = ("METEOR", "BLEU-1", "BLEU-4", "ROUGE-L", "CIDEr-D")

@@ -82,7 +82,7 @@ TESTED = TestEvent(name="best-eval", images=1, loss=1.0)
             "r",
             [PREPARING],
             [
-                "stopped before training, frozen encoder (train): 3 of 8 done; "
+                "stopped before training, encoding images (train): 3 of 8 done; "
                 "what is done is kept",
                 "Go on: capgen train --resume r",
             ],
@@ -93,7 +93,7 @@ TESTED = TestEvent(name="best-eval", images=1, loss=1.0)
             [STARTED, step(3), StageStarted(run="r", path="p", stage="s", number=2, count=2),
              PREPARING],
             [
-                "stopped before training, stage 2/2 frozen encoder (train): 3 of 8 done; "
+                "stopped before training, stage 2/2 encoding images (train): 3 of 8 done; "
                 "what is done is kept",
                 "Go on: capgen train --resume r",
             ],
