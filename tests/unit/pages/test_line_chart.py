@@ -19,7 +19,7 @@ def test_no_two_ticks_have_the_same_label(low: float, high: float) -> None:
 
 
 def test_scores_that_are_all_but_zero_are_a_line_at_zero() -> None:
-    line = Line("BLEU-4", ((1, 3.2e-9), (2, 1.1e-9), (3, 1.4e-9)))
+    line = Line(name="BLEU-4", points=((1, 3.2e-9), (2, 1.1e-9), (3, 1.4e-9)))
     chart = line_chart(Panel(title="BLEU-4", lines=(line,)))
     up = [label.text for label in chart.labels if label.anchor == "end"][:6]
     assert up == ["0", "0.2", "0.4", "0.6", "0.8", "1"]

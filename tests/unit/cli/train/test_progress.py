@@ -9,7 +9,9 @@ import pytest
 from capgen.cli import console
 from capgen.cli.time_left import TimeLeft
 from capgen.cli.train import progress
+from capgen.cli.train.command import render
 from capgen.cli.train.progress import TrainingScreen
+from capgen.errors import StorageError
 from capgen.records import (
     EpochEvent,
     PreparationEvent,
@@ -116,3 +118,16 @@ def test_an_interruption_tells_what_is_kept_and_how_to_go_on(run, events, told, 
         capsys.readouterr()
         screen.interrupted()
     assert capsys.readouterr().err.splitlines() == told
+
+
+def test_a_run_that_a_full_disk_ended_says_how_to_go_on() -> None:
+    def work(*events):
+        yield from events
+        raise StorageError("No space left to write r/last", hint="Free some space.")
+
+    with pytest.raises(StorageError) as caught:
+        render(work(RunCreated(run="r")))
+    assert caught.value.hint == "Free some space. Then go on: capgen train --resume r"
+    with pytest.raises(StorageError) as caught:
+        render(work())
+    assert caught.value.hint == "Free some space."
