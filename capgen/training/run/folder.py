@@ -106,6 +106,12 @@ class RunFolder:
             with storage_errors(file):
                 os.truncate(file, size)
 
+    def forget_first(self, size: int) -> None:
+        """Remove the first `size` bytes of events."""
+        file = self.path / EVENTS_FILE
+        if file.is_file():
+            write_text(file, file.read_bytes()[size:].decode())
+
     def write_record(self, name: str, content: Mapping[str, Any]) -> None:
         """Write a JSON file into the folder."""
         write_text(self.path / name, json.dumps(content, indent=2) + "\n")

@@ -226,7 +226,7 @@ def _small_splits(data: RunData) -> Iterator[Notice]:
             message=f"{seen:,} training images are few for a new captioner; --init mini goes on "
             "from the bundled one"
         )
-    if 0 < val < _FEW_VAL:
+    if 0 < val < _FEW_VAL and data.config.eval_limit is None:
         yield Notice(
             message=f"val has {val} images: with fewer than {_FEW_VAL}, scores depend much on "
             "which they are"

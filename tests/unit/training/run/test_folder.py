@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from capgen.config import train_config
 from capgen.errors import UsageError
 from capgen.records import StepEvent, event_from_dict
 from capgen.training.processes.base import Alone
+from capgen.training.run.event_log import read_events
 from capgen.training.run.folder import RunFolder, only_trainer, read_config, to_toml
 
 STEP = StepEvent(step=3, epoch=1, loss=2.5, learning_rate=1e-4, images_per_second=10.0)
@@ -55,6 +57,16 @@ def test_events_are_appended_and_read_back(tmp_path):
     assert records[0]["schema_version"] == 1
     assert "time" in records[0]
     assert event_from_dict(records[0]) == STEP
+
+
+def test_the_events_of_an_earlier_process_are_forgotten(tmp_path):
+    run = RunFolder.create(train_config("mini", output_dir=tmp_path / "run"))
+    run.forget_first(0)
+    run.record(STEP)
+    earlier = run.events_size
+    run.record(dataclasses.replace(STEP, step=4))
+    run.forget_first(earlier)
+    assert [event.step for event in read_events(run.path)] == [4]
 
 
 def test_a_second_run_does_not_overwrite_the_first(tmp_path):
