@@ -15,7 +15,7 @@ from capgen.evaluation.compare import Comparison
 from capgen.evaluation.result import Evaluation
 from capgen.explain.heat_maps import HeatMaps, heat_maps
 from capgen.metrics.corpus import Floats
-from capgen.metrics.definitions import LOWER_IS_BETTER
+from capgen.metrics.definitions import LOWER_IS_BETTER, shown_name
 from capgen.pages.chart import Chart
 from capgen.pages.histogram import histogram
 from capgen.pages.page import Table
@@ -76,7 +76,7 @@ def distributions(evaluation: Evaluation, other: Evaluation | None = None) -> li
 def metrics_table(evaluation: Evaluation) -> Table:
     """Return the scores with their intervals."""
     rows = [
-        (name, f"{value:.4f}", *_ends(evaluation.intervals.get(name)))
+        (shown_name(name), f"{value:.4f}", *_ends(evaluation.intervals.get(name)))
         for name, value in evaluation.scores.corpus.items()
     ]
     return Table(

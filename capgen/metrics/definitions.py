@@ -34,6 +34,8 @@ METRICS = {
 }
 DEFAULT_METRICS = ("bleu", "rouge_l", "rouge_score", "cider_d", "meteor")
 SPIDER_NAME = "SPIDEr"
+# Score → its head in tables for people: papers use the bare name for another one, METEOR 1.5.
+_SHOWN = {"METEOR": "METEOR (NLTK)"}
 # Of every other score more is better.
 LOWER_IS_BETTER = frozenset([chair.INSTANCES_NAME, chair.SENTENCES_NAME, n_best.MBLEU_NAME])
 
@@ -45,6 +47,11 @@ _PACKAGES = {
     "spice": ("pycocoevalcap",),
     "spider": ("pycocoevalcap",),
 }
+
+
+def shown_name(score: str) -> str:
+    """Return what tables for people call a score; records keep its own name."""
+    return _SHOWN.get(score, score)
 
 
 def check_names(metrics: Collection[str]) -> None:
