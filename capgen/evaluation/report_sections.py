@@ -135,7 +135,7 @@ def differences_table(comparison: Comparison) -> Table:
     first, second = comparison.first, comparison.second
     rows = [
         (
-            name,
+            shown_name(name),
             f"{item.first:.4f}",
             f"{item.second:.4f}",
             f"{item.difference.value:+.4f}",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from capgen.evaluation import report_sections, word_sections
 from capgen.evaluation.result import Evaluation
+from capgen.metrics.definitions import shown_name
 from capgen.pages.page import Table, write_page
 from capgen.registry import learning_curves
 from capgen.registry.compare import DISAGREEMENTS, ModelComparison
@@ -41,7 +42,7 @@ def _scores(evaluations: Sequence[Evaluation]) -> Table:
         caption=report_sections.scores_caption(first),
         heads=("Metric", *(evaluation.name for evaluation in evaluations)),
         rows=[
-            (metric, *(_score(evaluation, metric) for evaluation in evaluations))
+            (shown_name(metric), *(_score(evaluation, metric) for evaluation in evaluations))
             for metric in first.scores.corpus
         ],
         numbers=1,

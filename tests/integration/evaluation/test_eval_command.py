@@ -358,6 +358,7 @@ def test_a_metric_that_cannot_be_is_tried_and_told_of_once(
     assert code == 1
     assert "BLEU-4" in out
     assert err.count("clipscore is left out: Cannot reach the Hub") == len(tried) == 1
+    assert "Go online once, or name its folder by --clip-model" in " ".join(err.split())
 
 
 def test_predictions_without_alternatives_have_the_other_scores(

@@ -190,7 +190,7 @@ def test_the_command_on_a_run(
     assert saved["models"][0]["speed"] is None
     assert saved["words"]["models"] == names
     assert {item["name"] for item in saved["words"]["classes"]} >= {"objects", "colours"}
-    assert "What the models say, by class of word" in shown
+    assert "Recall by class of word" in shown
     (curve,) = saved["learning_curves"]
     assert curve["models"] == {"tiny/best-eval": 10, "tiny/best-loss": 10}
     assert curve["last"]["val/CIDEr-D"] == 0.25
