@@ -222,7 +222,7 @@ def comparison_events(
             words=word_recalls(evaluations),
             learning=learning_curves(entries),
             left_out=tuple(
-                f"{same} is the same model as {_best(name)[0]} and left out"
+                f"{same} is the same model as {_best(name)[0]}, and is left out."
                 for name in names
                 for same in _same_models(name)
             ),

@@ -14,6 +14,7 @@ from capgen.evaluation.paper_table import paper_table
 from capgen.evaluation.predictions import Predictions
 from capgen.evaluation.result import Evaluation
 from capgen.evaluation.systems import PredictionsSystem
+from capgen.metrics.definitions import shown_name
 from tests.unit.evaluation.sets import GOOD, POOR, make_set
 
 CONFIG = EvalConfig(resamples=100, metrics="bleu,cider_d")
@@ -87,6 +88,7 @@ def test_columns_are_in_the_order_of_papers_and_say_which_meteor() -> None:
     heads = paper_table([row], "latex").split("\n")[4]
     assert heads.endswith(r"BLEU-4 & METEOR (NLTK) & ROUGE-L & CIDEr-D \\")
     assert "METEOR" in paper_table([row], "csv").split(",")
+    assert shown_name("CIDEr") == "CIDEr (plain)"
 
 
 def test_markdown_with_intervals(rows: list[Evaluation]) -> None:
