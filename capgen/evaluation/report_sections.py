@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -87,6 +87,20 @@ def metrics_table(evaluation: Evaluation) -> Table:
     )
 
 
+def scores_table(evaluations: Sequence[Evaluation]) -> Table:
+    """Return the scores of several systems over the same images, with their intervals."""
+    first = evaluations[0]
+    return Table(
+        caption=scores_caption(first),
+        heads=("Metric", *(evaluation.name for evaluation in evaluations)),
+        rows=[
+            (shown_name(metric), *(_score(evaluation, metric) for evaluation in evaluations))
+            for metric in first.scores.corpus
+        ],
+        numbers=1,
+    )
+
+
 def scores_caption(evaluation: Evaluation) -> str:
     """Return the caption of a table of scores."""
     return f"Corpus scores with 95 % bootstrap intervals over {evaluation.scores.stamp.line()}"
@@ -151,6 +165,13 @@ def differences_table(comparison: Comparison) -> Table:
         f"{first.scores.stamp.line()}."
     )
     return Table(caption=caption, heads=(*heads, "Better / same / worse"), rows=rows, numbers=1)
+
+
+def _score(evaluation: Evaluation, metric: str) -> str:
+    interval = evaluation.intervals.get(metric)
+    ends = "" if interval is None else f" ({interval.low:.3f} to {interval.high:.3f})"
+    value = evaluation.scores.corpus.get(metric)
+    return "" if value is None else f"{value:.4f}{ends}"
 
 
 def _lengths(evaluation: Evaluation) -> Floats:
