@@ -30,7 +30,7 @@ from capgen.config.prompts import PromptOptions
 
 EXAMPLES = examples(
     "capgen models compare mini RUN/best-eval --dataset flickr8k",
-    "capgen models compare RUN --data-dir flickr8k/ --html comparison.html",
+    "capgen models compare RUN mini --data-dir flickr8k/ --html comparison.html",
 )
 
 
