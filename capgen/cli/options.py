@@ -23,6 +23,8 @@ DECODING_PANEL = "Decoding"
 OUTPUT_PANEL = "Output"
 SCORING_PANEL = "Scoring"
 
+# A default without spaces that is longer is cut off on a terminal of 80 columns.
+_LONG = 30
 # A setting of the command line alone: neither the environment nor the user's file sets it.
 option = functools.partial(setting, remembered=False)
 
@@ -171,7 +173,17 @@ def _option(kind: type, field: Any, section: str, *, switch: bool = False) -> An
         rich_help_panel=more["panel"] or getattr(owner, "PANEL", None),
         envvar=variables(field.name, section) if more["remembered"] and not switch else None,
         show_envvar=False,
+        show_default=_default_shown(field.default),
     )
+
+
+def _default_shown(default: Any) -> bool | str:
+    """Return how help shows a default: as it is, unless it could not be read."""
+    if isinstance(default, str) and default != default.strip():
+        return repr(default)
+    if isinstance(default, str) and len(default) > _LONG:
+        return default.replace(",", ", ")
+    return True
 
 
 def _option_info(annotation: Any) -> Any:

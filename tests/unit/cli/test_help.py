@@ -27,6 +27,7 @@ def test_help_says_all_of_it(path, capsys, monkeypatch):
     assert main([*path, "--help"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "<bool>" not in shown
+    assert "…" not in shown, "a name is cut off"
     for item in COMMANDS[path].params:
         if item.param_type_name == "argument":
             usage = shown.partition("╭")[0]
