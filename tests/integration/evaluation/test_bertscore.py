@@ -8,6 +8,7 @@ tokenizers get both back here, and everything else is the package's.
 from __future__ import annotations
 
 import shutil
+import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import bert_score.utils as published
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoTokenizer, RobertaTokenizer
 
 import capgen.models.token_encoder
@@ -175,6 +177,30 @@ def test_a_broken_cache_costs_no_result(roberta: Path) -> None:
     before = scored(roberta, GOOD).scores.corpus
     BERT_SCORES.path.write_bytes(b"not a database" * 100)
     assert scored(roberta, GOOD).scores.corpus == before
+
+
+def test_scores_of_another_transformers_are_computed_again(
+    roberta: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A report names the version that computed its scores, not the one that found them."""
+    scored(roberta, GOOD)
+    # The module of the test's own import may be another one, which is loaded lazily.
+    monkeypatch.setattr(sys.modules["transformers"], "__version__", "99.0")
+    events = list(evaluation_events(GOOD, make_set(), config=config_of(roberta), device="cpu"))
+    assert any(isinstance(event, FeaturesComputed) for event in events)
+    assert "hug_trans=99.0" in events[-1].evaluation.scores.stamp.evidence["bertscore"]
+
+
+def test_damaged_weights_give_no_scores(roberta: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged"
+    shutil.copytree(roberta, damaged)
+    weights = load_file(damaged / "model.safetensors")
+    weights["encoder.layer.0.output.dense.weight"][:] = float("nan")
+    save_file(weights, damaged / "model.safetensors", metadata={"format": "pt"})
+    for _ in range(2):  # nothing of it is kept
+        with pytest.raises(MetricError, match="computes scores that are no numbers") as caught:
+            scored(damaged, GOOD)
+        assert "--bert-model" in caught.value.hint
 
 
 def test_progress(roberta: Path) -> None:
