@@ -1,4 +1,4 @@
-"""capgen: image captioning with a CLIP-style encoder and a GPT-2 decoder.
+"""capgen: captions images, trains captioners, and scores captions.
 
     from capgen import Captioner
 

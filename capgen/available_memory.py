@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from capgen.control_groups import Group, own_groups
+
 _MEMINFO = Path("/proc/meminfo")
-# Which control groups this process is in, and where they are.
-_OWN_GROUPS = Path("/proc/self/cgroup")
-_GROUPS = Path("/sys/fs/cgroup")
+# A group's files with its limit and with what it uses, and the file cache among that.
+_NAMES = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+_UNIFIED_NAMES = ("memory.max", "memory.current", "inactive_file")
 
 
 def available_memory() -> int | None:
@@ -25,7 +26,7 @@ def available_memory() -> int | None:
     if found is None:
         with suppress(OSError, ValueError):
             found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    limits = [found, *map(_within, _limited_groups())]
+    limits = [found, *map(_within, own_groups("memory"))]
     return min((value for value in limits if value is not None), default=None)
 
 
@@ -37,36 +38,10 @@ def _meminfo() -> int | None:
     return None
 
 
-def _limited_groups() -> Iterator[tuple[Path, str, str, str]]:
-    """Yield the control groups that limit this process, from the innermost one to the root.
-
-    Each is its folder and the names of its limit, of what it uses, and of the file cache among
-    that, in version 1 or 2 of Linux's control groups. Not every one of them exists: containers
-    often see only their own group, as the root.
-    """
-    with suppress(OSError, ValueError):
-        for line in _OWN_GROUPS.read_text(encoding="utf-8").splitlines():
-            _, controllers, path = line.split(":", 2)
-            if not controllers:
-                root, names = _GROUPS, ("memory.max", "memory.current", "inactive_file")
-            elif "memory" in controllers.split(","):
-                root = _GROUPS / "memory"
-                names = (
-                    *("memory.limit_in_bytes", "memory.usage_in_bytes"),
-                    "total_inactive_file",
-                )
-            else:
-                continue
-            own = root / path.strip("/")
-            for folder in (own, *own.parents):
-                yield (folder, *names)
-                if folder == root:
-                    break
-
-
-def _within(group: tuple[Path, str, str, str]) -> int | None:
+def _within(group: Group) -> int | None:
     """Return what a group may still take; None without a limit (`max`, or a huge number)."""
-    folder, limit, used, cache = group
+    folder = group.folder
+    limit, used, cache = _UNIFIED_NAMES if group.unified else _NAMES
     with suppress(OSError, ValueError):
         left = int((folder / limit).read_text()) - int((folder / used).read_text())
         return max(0, left + _reclaimable(folder, cache))

@@ -1,31 +1,22 @@
-"""The undo file: how to restore changed images and sidecars byte for byte.
-
-One line per change, written before the file is replaced: the hashes before and after, and the
-old file as parts, each either a range of the new file or bytes of its own. A file that was
-created has no hash before; undoing removes it.
-"""
+"""Undoes the changes of an undo file, the latest first."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from capgen.errors import DataError, DiskFullError, StorageError
 from capgen.file_types import HEAD_BYTES
-from capgen.overwriting import OWN_UNDO, check_output
-from capgen.paths import check_place, replace_file, storage_errors
-from capgen.records import SCHEMA_VERSION
+from capgen.overwriting import OWN_UNDO
+from capgen.paths import replace_file, storage_errors
 from capgen.temporary_files import remove_leftovers
+from capgen.undo_file import is_path, joined_parts, path_beside, read_entries, sha256_of
 
 _CHANGED = "was changed since"
-_KEYS = {"path", "sha256_before", "sha256_after", "parts"}
 
 
 @dataclass(frozen=True)
@@ -43,156 +34,6 @@ class Undone:
     before: bool = False
 
 
-class UndoFile:
-    """Records changes in a file, after those of earlier runs.
-
-    Raises:
-        ProtectedFileError: `path` is a file that is not an undo file.
-        StorageError: `path` is a folder or a pipe, or may not be read or written.
-    """
-
-    def __init__(self, path: Path) -> None:
-        check_place(path)
-        check_output(path, OWN_UNDO)
-        if path.is_fifo() or path.is_socket():  # nothing could be read from it again
-            raise StorageError(
-                f"Cannot write {path}: it is not a regular file",
-                hint="--undo-file names another place for it.",
-            )
-        if path.parent.is_dir() and not os.access(path if path.exists() else path.parent, os.W_OK):
-            raise StorageError(
-                f"Not allowed to write {path}", hint="--undo-file names another place for it."
-            )
-        self.path = path
-        # Hash of each changed file → its hash before any change, as in the journal, the caption
-        # that was written into it, and the keywords that it has and no person wrote.
-        self.originals: dict[str, str] = {}
-        self.captions: dict[str, str] = {}
-        self.keywords: dict[str, tuple[str, ...]] = {}
-        # Those of the hashes whose caption a person accepted or wrote.
-        self._reviewed: set[str] = set()
-        # File that was created → its hash, and whether it has such a caption.
-        self._created: dict[str, tuple[str, bool]] = {}
-        if path.is_file():
-            for _, entry in _entries(path):
-                if entry is not None:
-                    self._note(entry)
-
-    def record(
-        self,
-        path: Path,
-        old: Sequence[bytes] | None,
-        new: Sequence[bytes],
-        *,
-        caption: str | None = None,
-        reviewed: bool = False,
-        keywords: Sequence[str] = (),
-    ) -> None:
-        """Write down how to make the file of pieces `old` from that of pieces `new`.
-
-        Args:
-            path: The file that is about to be written.
-            old: Its content, or None if it does not exist.
-            new: Its new content.
-            caption: The caption that an image or XMP has from now on, if capgen wrote it.
-            reviewed: Whether a person accepted the caption, or wrote it.
-            keywords: All keywords that it has from now on and no person wrote.
-        """
-        entry = {
-            "schema_version": SCHEMA_VERSION,
-            "path": _absolute(path),
-            "sha256_before": None if old is None else _hash(b"".join(old)),
-            "sha256_after": _hash(b"".join(new)),
-            "parts": _parts(old or (), new),
-        }
-        if caption is not None:
-            entry["caption"] = caption
-        if reviewed:
-            entry["reviewed"] = True
-        if keywords:
-            entry["keywords"] = list(keywords)
-        with storage_errors(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a+b") as file:
-                if file.tell():
-                    file.seek(-1, os.SEEK_END)
-                    if file.read() != b"\n":  # a killed run left half a line
-                        file.write(b"\n")
-                file.write(json.dumps(entry).encode() + b"\n")
-                file.flush()
-                if old is not None:  # otherwise nothing can be lost
-                    os.fsync(file.fileno())
-        self._note(entry)
-
-    def keywords_of(self, content: bytes | None) -> tuple[str, ...]:
-        """Return the keywords in a file that no person wrote, as far as it is known."""
-        return () if content is None else self.keywords.get(_hash(content), ())
-
-    def caption_of(self, content: bytes | None, *, reviewed: bool) -> str | None:
-        """Return the caption in a file that capgen wrote and may replace, if there is one.
-
-        Args:
-            content: The file.
-            reviewed: Whether a person stands for the caption that is to replace it. One that no
-                person has seen does not replace one that a person accepted or wrote.
-        """
-        digest = _hash(content or b"")
-        return None if digest in self._reviewed and not reviewed else self.captions.get(digest)
-
-    def is_reviewed(self, content: bytes | None) -> bool:
-        """Whether a person accepted or wrote the caption in a file."""
-        return _hash(content or b"") in self._reviewed
-
-    def mark_reviewed(self, path: Path, content: bytes) -> None:
-        """Note that a person stands for the caption that a file has, if capgen wrote it."""
-        digest = _hash(content)
-        unseen = digest in self.captions and digest not in self._reviewed
-        if unseen or self.may_replace(path, content, reviewed=False):
-            caption, keywords = self.captions.get(digest), self.keywords.get(digest, ())
-            self.record(
-                *(path, [content], [content]), caption=caption, reviewed=True, keywords=keywords
-            )
-
-    def may_replace(self, path: Path, content: bytes, *, reviewed: bool) -> bool:
-        """Whether a file is as capgen left it and was not there before; `reviewed` as above."""
-        made, by_person = self._created.get(_absolute(path), ("", False))
-        return made == _hash(content) and (reviewed or not by_person)
-
-    def _note(self, entry: dict[str, Any]) -> None:
-        before, after, path = entry["sha256_before"], str(entry["sha256_after"]), entry["path"]
-        reviewed = bool(entry.get("reviewed"))
-        _note_original(self.originals, entry)
-        if "caption" in entry:
-            self.captions[after] = str(entry["caption"])
-            (self._reviewed.add if reviewed else self._reviewed.discard)(after)
-        if isinstance(path, str):
-            known = self._created.get(path)
-            if before is None or (known is not None and known[0] == before):
-                self._created[path] = after, reviewed
-        if isinstance(entry.get("keywords"), list):
-            self.keywords[after] = tuple(map(str, entry["keywords"]))
-
-
-def known_originals(path: Path) -> dict[str, str]:
-    """Return what `UndoFile.originals` is; empty if there is no undo file at a path.
-
-    Raises:
-        DataError: The file cannot be read.
-    """
-    known: dict[str, str] = {}
-    if path.is_file():
-        for _, entry in _entries(path):
-            if entry is not None:
-                _note_original(known, entry)
-    return known
-
-
-def _note_original(originals: dict[str, str], entry: dict[str, Any]) -> None:
-    before = entry["sha256_before"]
-    if before is not None:
-        originals[str(entry["sha256_after"])] = originals.get(str(before), str(before))
-
-
 def undo(path: Path) -> Iterator[Undone]:
     """Undo all changes of an undo file, the latest first.
 
@@ -205,16 +46,17 @@ def undo(path: Path) -> Iterator[Undone]:
     """
     swept: set[Path] = set()
     later: list[tuple[Path, dict[str, Any]]] = []
-    entries = list(_entries(path))
+    entries = list(read_entries(path))
     if not entries and not _is_undo_file(path):
         raise DataError(
             f"{path} is not an undo file",
             hint="Give the one that capgen wrote, which is capgen-undo.jsonl if nothing else "
             "was asked for.",
         )
+    _follow_moves(entries, path.parent)
     earlier = _states_before(entries)
     for number, entry in reversed(entries):
-        if entry is None or not _is_path(entry["path"]):
+        if entry is None or not is_path(entry["path"]):
             what = "it is nested too deeply" if entry is None else "its path cannot be a file's"
             yield Undone(path, f"line {number} is damaged: {what}")
             continue
@@ -250,7 +92,7 @@ def _states_before(
 def _is_older(path: Path, entry: dict[str, Any], earlier: Mapping[str, str | None]) -> bool:
     """Whether a file is as it was before an earlier change than that of `entry`."""
     try:
-        current: str | None = _hash(path.read_bytes())
+        current: str | None = sha256_of(path.read_bytes())
     except FileNotFoundError:
         current = None
     except OSError:
@@ -273,15 +115,15 @@ def _undo_one(path: Path, entry: dict[str, Any]) -> Undone:
         if created and isinstance(error, FileNotFoundError):
             return Undone(path, before=True)
         return Undone(path, error.strerror or "cannot be read")
-    digest = _hash(current)
+    digest = sha256_of(current)
     if digest == entry["sha256_before"]:
         return Undone(path, before=True)
     if digest != entry["sha256_after"]:
         return Undone(path, _CHANGED)
     if created:
         return _remove(path)
-    before = _joined(entry["parts"], current)
-    if before is None or _hash(before) != entry["sha256_before"]:
+    before = joined_parts(entry["parts"], current)
+    if before is None or sha256_of(before) != entry["sha256_before"]:
         return Undone(path, "the undo file does not restore the original")
     try:
         replace_file(path, before, over_image=True, keep_times=True)
@@ -301,43 +143,6 @@ def _remove(path: Path) -> Undone:
     return Undone(path)
 
 
-def _parts(old: Sequence[bytes], new: Sequence[bytes]) -> list[Any]:
-    places: dict[bytes, int] = {}
-    place = 0
-    for piece in new:
-        places.setdefault(piece, place)
-        place += len(piece)
-    return [
-        [places[piece], len(piece)] if piece in places else base64.b64encode(piece).decode()
-        for piece in old
-        if piece
-    ]
-
-
-def _joined(parts: Any, current: bytes) -> bytes | None:
-    """Return the old file, made of parts and the new file; None if the parts are damaged."""
-    try:
-        return b"".join(
-            base64.b64decode(part)
-            if isinstance(part, str)
-            else current[part[0] : part[0] + part[1]]
-            for part in parts
-        )
-    except (TypeError, ValueError, LookupError):
-        return None
-
-
-def _is_path(path: Any) -> bool:
-    """Whether a value of an entry can be the path of a file."""
-    if not isinstance(path, str) or "\0" in path:
-        return False
-    try:
-        os.fsencode(path)
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _is_undo_file(path: Path) -> bool:
     """Whether a file that can be read is one, or empty, or what a killed run left of one."""
     with path.open("rb") as file:
@@ -345,27 +150,17 @@ def _is_undo_file(path: Path) -> bool:
     return not head or OWN_UNDO.holds(head)
 
 
-def _entries(path: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:
-    """Yield each entry with the number of its line; None for one that cannot be parsed."""
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                try:
-                    entry = json.loads(line)
-                except ValueError:
-                    continue  # incomplete, so its file was not changed
-                except RecursionError:
-                    yield number, None
-                    continue
-                if isinstance(entry, dict) and set(entry) >= _KEYS:
-                    yield number, entry
-    except OSError as error:
-        raise DataError(f"Cannot read {path}: {error.strerror}") from error
+def _follow_moves(entries: Iterable[tuple[int, dict[str, Any] | None]], folder: Path) -> None:
+    """Put the paths from an undo file's folder for the absolute ones, if files were moved with it.
 
-
-def _absolute(path: Path) -> str:
-    return os.path.abspath(path)  # noqa: PTH100 (keeps links)
-
-
-def _hash(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+    In a copy, all files are the copy's, and none the original's. If nothing is where the paths
+    from the folder lead, only the undo file was moved, and the files are where they were.
+    """
+    moved = [
+        (entry, path_beside(entry, folder))
+        for _, entry in entries
+        if entry is not None and is_path(entry["path"])
+    ]
+    if any(here != entry["path"] and Path(here).exists() for entry, here in moved):
+        for entry, here in moved:
+            entry["path"] = here

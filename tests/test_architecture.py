@@ -14,8 +14,8 @@ PACKAGE = Path(__file__).parent.parent / "capgen"
 LEAVES = (
     *("errors", "config", "records", "file_types", "overwriting", "paths", "lazy_names"),
     *("addresses", "digests", "ending_signals", "json_files", "known_fields", "locks"),
-    *("temporary_files", "file_attributes", "undo", "retry_after", "text_encoding"),
-    *("available_memory", "http_server", "cache_folders", "garbage_collector"),
+    *("temporary_files", "file_attributes", "undo", "undo_file", "retry_after", "text_encoding"),
+    *("available_memory", "control_groups", "http_server", "cache_folders", "garbage_collector"),
 )
 
 # What each part may import of capgen, besides itself. Parts are folders of the package or
@@ -40,7 +40,9 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "temporary_files": LEAVES,
     "file_attributes": LEAVES,
     "undo": LEAVES,
+    "undo_file": LEAVES,
     "available_memory": LEAVES,
+    "control_groups": LEAVES,
     "cache_folders": LEAVES,
     "garbage_collector": LEAVES,
     "hub_client": LEAVES,

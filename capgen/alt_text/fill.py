@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from capgen.alt_text.places import Place
 from capgen.alt_text.site import Site, SiteImage
-from capgen.alt_text.write_texts import WrittenPage, write_texts
 from capgen.captioning.batch.sources import FileSource, Source, UrlSource
 from capgen.captioning.captioner import Captioner
 from capgen.captioning.load_model import load_model
@@ -18,7 +16,6 @@ from capgen.config import NAMED_PROMPTS, ModelOptions
 from capgen.errors import UsageError
 from capgen.overwriting import real_place
 from capgen.records import Caption
-from capgen.undo import UndoFile
 
 # What a model that follows prompts is asked, if nothing else is asked for.
 _PROMPT = f"{NAMED_PROMPTS['alt']} {{page}}"
@@ -29,7 +26,7 @@ def sources(site: Site, *, download: bool) -> dict[str, Source]:
     found: dict[str, Source] = {}
     for image in site.missing:
         key = image_key(image)
-        if key in found or image.place.edit is None:
+        if key in found or image.place.edit is None or image.is_drawing:
             continue
         if image.file is not None:
             found[key] = FileSource(os.fspath(image.file))
@@ -99,24 +96,3 @@ def texts_of(records: Iterable[Caption], files: Mapping[int, Path | None]) -> di
         if record.reviewed:
             reviewed.add(key)
     return texts
-
-
-def write_site(
-    site: Site, texts: Mapping[str, str], undo: UndoFile | None
-) -> Iterator[WrittenPage]:
-    """Write texts into the pages that show the images without one.
-
-    Yields:
-        What became of each page that has such images.
-
-    Raises:
-        StorageError: No space is left, or the undo file cannot be written.
-    """
-    wanted: defaultdict[Path, dict[int, str]] = defaultdict(dict)
-    for image in site.missing:
-        text = texts.get(image_key(image))
-        if text is not None:
-            wanted[image.page.path][image.number] = text
-    for page in site.pages:
-        if page.path in wanted:
-            yield write_texts(page, wanted[page.path], undo)

@@ -71,13 +71,14 @@ _IMAGE_OF = re.compile(
     r"(?:an?|the|this)?\s*(?:\w+\s+)?"
     r"(?:image|photo|photograph|picture|pic|graphic|illustration|drawing|screenshot|icon|logo)"
     r"\s+(?:of|showing|shows|depicting|that shows|with)\b"
-    r"|(?:ein|das)?\s*(?:bild|foto)\s+(?:von|des|der)\b|(?:une?|l['’])?\s*(?:image|photo)\s+d[e'’]"
+    r"|(?:ein|das)?\s*(?:bild|foto)\s+(?:vo[nm]|des|der|eine[rs])\b|(?:une?|l['’])?\s*(?:image|photo)\s+d[e'’]"
     r"|(?:una?|la)?\s*(?:imagen|foto)\s+de\b",
     re.IGNORECASE,
 )
 _PLACEHOLDER = re.compile(
-    r"(?:(?:an?|the|my|alt(?:ernative)?|some|enter|add|insert)\s+)*"
+    r"(?:(?:an?|the|my|alt(?:ernative)?|some|enter|add|insert|das|ein|mein|une?|una|l[ae]|mi)\s+)*"
     r"(?:image|img|photo|photograph|picture|pic|graphic|icon|figure|alt|alt[- ]?text|text|"
+    r"bild|foto|fotografie|grafik|abbildung|beschreibung|imagen|fotograf[ií]a|descripci[oó]n|"
     r"description|description here|placeholder|untitled|todo|tbd|fixme|null|undefined|none|n/?a)"
     r"\s*(?:here)?[\s\d.:_-]*|[\W_]+",
     re.IGNORECASE,
@@ -85,7 +86,8 @@ _PLACEHOLDER = re.compile(
 # What cameras, phones and programs name files.
 _CAMERA_NAME = re.compile(
     r"(?:img|image|imag|dsc[fn]?|dcim|pxl|pict|photo|picture|screen\s?shot|screenshot|scan|mvimg|"
-    r"whatsapp image|untitled|wp)?[\s_-]*\d{3,}[\d\s_.:-]*(?:at)?[\d\s_.:-]*",
+    r"whatsapp image|untitled|wp|bildschirmfoto|captura de pantalla|capture d.[eé]cran)?"
+    r"[\s_-]*\d{3,}[\d\s_.:-]*(?:at|um|a las?|à)?[\d\s_.:-]*",
     re.IGNORECASE,
 )
 _CODE_LIKE = re.compile(r"\S*[_\d]\S*")

@@ -25,13 +25,13 @@ class ImageFiles:
     Args:
         content: The folder of pages, or one page.
         roots: Folders in which addresses that begin with a slash may be, besides the usual ones
-            (`static`, `public`, …, in or beside the folder of pages).
+            (`static`, `public`, …, in or beside the folder of pages, and further up to the present
+            folder).
     """
 
     def __init__(self, content: Path, roots: Sequence[Path] = ()) -> None:
         folder = content if content.is_dir() else content.parent
-        beside = Path(os.path.normpath(folder / ".."))
-        usual = [base / name for base in (folder, beside) for name in _STATIC]
+        usual = [base / name for base in _bases(folder) for name in _STATIC]
         self._roots = [*roots, *usual]
 
     def file(self, page: Path, place: Place) -> Path | None:
@@ -55,6 +55,16 @@ class ImageFiles:
                 yield Path(os.path.normpath(page.parent / name))
             for root in self._roots:
                 yield Path(os.path.normpath(root / name.lstrip("/")))
+
+
+def _bases(folder: Path) -> list[Path]:
+    """Return a folder, the one that it is in, and all above it below or at the present folder."""
+    real, here = Path(os.path.realpath(folder)), Path(os.path.realpath(Path.cwd()))
+    steps = len(real.relative_to(here).parts) if real.is_relative_to(here) else 1
+    bases = [folder]
+    for _ in range(max(steps, 1)):
+        bases.append(Path(os.path.normpath(bases[-1] / "..")))
+    return bases
 
 
 def web_address(place: Place) -> str | None:

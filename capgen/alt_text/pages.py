@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
@@ -21,6 +23,13 @@ SUFFIXES = (*_MARKDOWN, *_HTML)
 # Folders with other people's pages.
 _PASSED_OVER = ("node_modules", "__pycache__", "vendor")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
+# What a page says about its encoding, in its first bytes as browsers want it.
+_DECLARED = re.compile(rb"(?:charset|encoding)\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
+_DECLARED_WITHIN = 1024
+# Browsers read Latin-1 and what they are not told as this.
+_USUAL = "cp1252"
+_LATIN_1 = ("iso8859-1", "latin-1", "ascii")
+_NOT_UTF8 = re.compile("[\udc80-\udcff]+")
 
 
 @dataclass(frozen=True)
@@ -110,8 +119,41 @@ def parse_page(path: Path, content: bytes) -> Page:
     else:
         found = markdown_places(text, mdx=suffix == ".mdx")
     lines = PageLines(text)
+    encoding = _declared(content)
     placed = []
     for place in found:
         line, column = lines.position(place.start)
-        placed.append(replace(place, line=line, column=column))
+        placed.append(replace(_readable(place, encoding), line=line, column=column))
     return Page(path, content, text, tuple(placed))
+
+
+def _declared(content: bytes) -> str:
+    """Return the encoding of what is not UTF-8 in a page."""
+    match = _DECLARED.search(content[:_DECLARED_WITHIN])
+    try:
+        name = codecs.lookup(match.group(1).decode()).name if match else _USUAL
+        b"".decode(name)  # not all codecs are of text
+    except LookupError:
+        return _USUAL
+    return _USUAL if name in _LATIN_1 else name
+
+
+def _readable(place: Place, encoding: str) -> Place:
+    """Return an image of a page whose words are characters in place of lone surrogates."""
+
+    def decoded(text: str) -> str:
+        return _NOT_UTF8.sub(
+            lambda found: (
+                found.group().encode("utf-8", "surrogateescape").decode(encoding, "replace")
+            ),
+            text,
+        )
+
+    return replace(
+        place,
+        address=decoded(place.address),
+        others=tuple(map(decoded, place.others)),
+        text=decoded(place.text),
+        heading=decoded(place.heading),
+        paragraph=decoded(place.paragraph),
+    )

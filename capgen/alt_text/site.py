@@ -9,7 +9,7 @@ from pathlib import Path
 
 from capgen.alt_text.findings import UNREADABLE, Finding, PlacedImage, findings
 from capgen.alt_text.image_files import ImageFiles, web_address
-from capgen.alt_text.pages import Page, find_pages, read_page
+from capgen.alt_text.pages import SUFFIXES, Page, find_pages, read_page
 from capgen.alt_text.places import Place
 from capgen.config import AltCheckOptions, SiteOptions
 from capgen.digests import file_digest
@@ -40,6 +40,11 @@ class SiteImage:
         """Its address on the web, or None if it has a file or no such address."""
         return None if self.file is not None else web_address(self.place)
 
+    @property
+    def is_drawing(self) -> bool:
+        """Whether it is an SVG file, which no captioner can look at."""
+        return self.file is not None and self.file.suffix.lower() in (".svg", ".svgz")
+
 
 @dataclass(frozen=True)
 class Site:
@@ -65,7 +70,7 @@ def read_site(content: Path, options: SiteOptions) -> Site:
     """Read the pages of a folder, or one page.
 
     Raises:
-        DataError: There is nothing at `content`, or it is no page.
+        DataError: There is nothing at `content`, it is no page, or it has no pages.
     """
     files = ImageFiles(content, [Path(root) for root in options.image_root])
     pages, images = list[Page](), list[SiteImage]()
@@ -81,6 +86,12 @@ def read_site(content: Path, options: SiteOptions) -> Site:
             SiteImage(page, number, files.file(path, place))
             for number, place in enumerate(page.places)
         ]
+    if not pages and not unreadable:
+        raise DataError(
+            f"{content} has no pages",
+            hint=f"Pages are {', '.join(SUFFIXES)} files. `capgen caption` captions a folder of "
+            "images.",
+        )
     return Site(tuple(pages), tuple(images), unreadable)
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+from capgen.alt_text.fill import image_key
 from capgen.alt_text.pages import Page, parse_page
 from capgen.alt_text.places import Edit, Place, with_texts
+from capgen.alt_text.site import Site
 from capgen.errors import DiskFullError, StorageError
 from capgen.paths import replace_file, storage_errors
-from capgen.undo import UndoFile
+from capgen.undo_file import UndoFile
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,19 @@ class WrittenPage:
     text: str
     written: tuple[int, ...] = ()
     problems: Mapping[int, str] | None = None
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What a person wants in place of a text that capgen wrote.
+
+    Attributes:
+        text: The new text.
+        former: The texts that it replaces: the model's, and those of earlier decisions.
+    """
+
+    text: str
+    former: frozenset[str]
 
 
 def write_texts(page: Page, texts: Mapping[int, str], undo: UndoFile | None) -> WrittenPage:
@@ -60,6 +77,40 @@ def write_texts(page: Page, texts: Mapping[int, str], undo: UndoFile | None) -> 
         if problem:
             return WrittenPage(page, page.text, (), dict.fromkeys(texts, problem))
     return WrittenPage(page, new, tuple(sorted(right)), problems)
+
+
+def write_site(
+    site: Site,
+    texts: Mapping[str, str],
+    corrected: Mapping[str, Correction],
+    undo: UndoFile | None,
+) -> Iterator[WrittenPage]:
+    """Write texts into the pages that show their images.
+
+    Args:
+        site: The pages.
+        texts: Key of an image (see `image_key`) → its text, where a page has none.
+        corrected: Key of an image → its text, where a page has a former one.
+        undo: See `write_texts`.
+
+    Yields:
+        What became of each page that has such images.
+
+    Raises:
+        StorageError: No space is left, or the undo file cannot be written.
+    """
+    wanted: defaultdict[Path, dict[int, str]] = defaultdict(dict)
+    for image in site.images:
+        key, place = image_key(image), image.place
+        text = texts.get(key) if place.state == "missing" else None
+        correction = corrected.get(key)
+        if correction is not None and " ".join(place.text.split()) in correction.former:
+            text = correction.text
+        if text is not None and " ".join(text.split()) != " ".join(place.text.split()):
+            wanted[image.page.path][image.number] = text
+    for page in site.pages:
+        if page.path in wanted:
+            yield write_texts(page, wanted[page.path], undo)
 
 
 def _right(page: Page, edits: dict[int, tuple[Edit, str]]) -> dict[int, tuple[Edit, str]]:

@@ -270,7 +270,7 @@ class Captioner:
         return batches_ahead(prepare, images, self.batch_of(batch_size))
 
     def until(self, stop: Event) -> Captioner:
-        """Return this captioner, sending no request to a server once `stop` is set."""
+        """Return this captioner, giving up what takes long, as requests, once `stop` is set."""
         runtime = self.runtime.until(stop)
         if runtime is self.runtime:
             return self

@@ -20,18 +20,33 @@ _SHOWS = (
     r"|showcases?|is (?:of|about|showing|depicting)|appears to (?:show|depict|be))"
 )
 _SEEN = r"(?:(?:we|you|one|i)(?: can)? see|there (?:is|are|appears to be|seems to be))"
+_MADE = (
+    rf"(?:an? (?:[\w-]+,? ){{0,5}}(?:{_IMAGE}|shot|close-up|portrait|view|screenshot|collage"
+    r"|drawing|painting|illustration)\b)"
+)
+_KIND = r"(?:brief|short|concise|detailed|descriptive|comprehensive|image|photo|picture|list of)"
+_TEXT = rf"(?:{_KIND} ){{0,3}}(?:description|caption|alt text|tags)"
 # What an opening leaves is a caption of its own. "A painting of" says something: it stays.
 _OPENINGS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         rf"(?:this|the|that) {_IMAGE} {_SHOWS}:? ",
-        rf"(?:(?:this|here|it) is |here's |it's )?(?:an?|the) {_IMAGE} (?:of|showing|depicting) ",
+        rf"(?:(?:this|here|it) is |(?:here|it)['’]s )?(?:an?|the) {_IMAGE} "
+        r"(?:of|showing|depicting) ",
         rf"{_IMAGE} (?:of|showing|depicting) ",
         rf"in (?:this|the) {_IMAGE},? (?:{_SEEN} )?",
+        rf"(?:(?:this|the|that) {_IMAGE}|this|it) is (?={_MADE})",
+        # What chat models put before an answer: Markdown's headings, too.
+        r"#{1,6} [^\n]*\n",
+        r"(?:sure|certainly|of course)[,.!] (?=here)",
+        rf"here(?: is|['’]s) (?:an?|the|your) {_TEXT}"
+        rf"(?: (?:of|for) (?:the|this|your) {_IMAGE})?:\s",
+        rf"(?:\*\*)?(?:{_TEXT}|subject)(?::\*\*|\*\*:|:)\s",
     )
 )
+_QUOTED = re.compile(r"[\"“]([^\"“”]+)[\"”]?", re.DOTALL)
 # "A photo of this image shows" and the like come one after the other.
-_MOST_OPENINGS = 3
+_MOST_OPENINGS = 4
 
 
 def edit_captions(caption: Caption, settings: DecodeSettings) -> Caption:
@@ -51,17 +66,23 @@ def edit_captions(caption: Caption, settings: DecodeSettings) -> Caption:
 def trim_openings(text: str) -> str:
     """Return an English caption without an opening that only says that it is of an image.
 
-    What follows is capitalised if the opening was.
+    Quotes around the whole caption go with it. What follows is capitalised if the opening was.
     """
-    trimmed = text
+    trimmed = _unquoted(text)
     for _ in range(_MOST_OPENINGS):
         match = next((m for m in (each.match(trimmed) for each in _OPENINGS) if m), None)
         if match is None or not trimmed[match.end() :].strip():
             break
-        trimmed = trimmed[match.end() :].lstrip()
-    if text[:1].isupper():
+        trimmed = _unquoted(trimmed[match.end() :].lstrip())
+    if next(filter(str.isalpha, text), "").isupper():
         trimmed = trimmed[:1].upper() + trimmed[1:]
     return trimmed
+
+
+def _unquoted(text: str) -> str:
+    """Return a text without the quotes around it; a limit may have cut off the second."""
+    quoted = _QUOTED.fullmatch(text)
+    return text if quoted is None else quoted[1]
 
 
 def _edited(caption: Caption, settings: DecodeSettings, notes: list[str]) -> Caption:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import ExitStack
 from dataclasses import replace
 
 from PIL import Image
@@ -40,19 +41,25 @@ def prepare_image(
         if isinstance(image, bytes) and sha256 is None:
             sha256 = hashlib.sha256(image).hexdigest()
         prompt, start = prompting.of_image(path, image)
-        loaded = load_image(
-            image, limits=limits, name=name, size_hint=runtime.size_hint, margin=MODEL_MARGIN
-        )
-        return Prepared(
-            path=path,
-            width=loaded.width,
-            height=loaded.height,
-            input=runtime.prepare(loaded.image, prompt, start),
-            sha256=sha256,
-            thumbnail=make_thumbnail(loaded.image) if thumbnail else None,
-            image=_to_show(runtime, image, limits, name) if keep_image else None,
-            prompt=prompt or None,
-        )
+        with ExitStack() as turn:
+            loaded = load_image(
+                image,
+                limits=limits,
+                name=name,
+                size_hint=runtime.size_hint,
+                margin=MODEL_MARGIN,
+                turn=turn,
+            )
+            return Prepared(
+                path=path,
+                width=loaded.width,
+                height=loaded.height,
+                input=runtime.prepare(loaded.image, prompt, start),
+                sha256=sha256,
+                thumbnail=make_thumbnail(loaded.image) if thumbnail else None,
+                image=_to_show(runtime, image, limits, name) if keep_image else None,
+                prompt=prompt or None,
+            )
     except (ImageError, MemoryError) as error:
         return replace(failure_of(error, path), sha256=sha256)
 

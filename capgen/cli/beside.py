@@ -5,10 +5,11 @@ from __future__ import annotations
 from capgen.cli.console import Console
 from capgen.cli.places import OutputOptions
 from capgen.config import ImageLimits
+from capgen.images.decoders import printable
 from capgen.images.metadata.write import MetadataWriter
 from capgen.output.beside import BesideWriters
 from capgen.output.sidecars import Sidecars
-from capgen.undo import UndoFile
+from capgen.undo_file import UndoFile
 
 
 def open_beside(
@@ -37,9 +38,14 @@ def summarise(console: Console, beside: BesideWriters) -> None:
             many = _keep(beside.metadata.kept, "image")
             option = "--on-description append or replace"
             console.note(f"{many} a description that a person wrote: {option} changes that")
-    if beside.kept + beside.passed_over:
-        many = _keep(beside.kept + beside.passed_over, "sidecar")
-        console.note(f"{many} what is there: --on-existing append or overwrite changes that")
+    count = beside.kept + beside.passed_over
+    if count and beside.sidecars is not None:
+        own = "" if beside.sidecars.replace_own else "update (capgen's own), "
+        more = ", …" if count > len(beside.kept_names) else ""
+        console.note(
+            f"{_keep(count, 'sidecar')} what is there: --on-existing {own}append or overwrite "
+            f"changes that ({', '.join(map(printable, beside.kept_names))}{more})"
+        )
 
 
 def already_there(count: int) -> str:

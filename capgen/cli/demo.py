@@ -27,7 +27,7 @@ EXAMPLES = examples("capgen demo", "capgen demo --no-review", "capgen demo -o de
 # What to try after it.
 NEXT = (
     ("capgen caption photo.jpg", "one image"),
-    ("capgen review holiday/ -r", "a folder, captioned and shown on this page"),
+    ("capgen review holiday/ -r", "a folder, captioned and opened"),
     ("capgen alt fill content/ --dry-run", "alternative texts of a site"),
     ("capgen caption --help", "everything else"),
 )
@@ -144,4 +144,4 @@ def _show(console: Console, records: Sequence[Record], *, as_json: bool) -> None
             sure = "-" if record.confidence is None else f"{record.confidence:.2f}"
             add_row(table, Path(record.path or "").name, record.text, sure)
     console.show(table)
-    console.note("confidence is how likely a caption is good; look at the images: some are wrong")
+    console.note("confidence is how likely a caption is good: look, some are wrong")

@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from capgen.addresses import is_stored, is_url, without_credentials
+from capgen.cli.switches import switches_in_one_column
 from capgen.cli.variables import variable_of, with_variable, wrong_value
 from capgen.errors import UsageError
 from capgen.file_types import has_image_suffix
@@ -46,6 +47,10 @@ def examples(*commands: str) -> str:
 class _Command(TyperCommand):
     def get_params(self, ctx: Any) -> list[Any]:
         return _plain(super().get_params(ctx))
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        with switches_in_one_column(self.params):
+            super().format_help(ctx, formatter)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         try:

@@ -39,7 +39,9 @@ class OutputOptions(CsvOptions, MetadataOptions, TagOptions):
         None, "Write a file with this suffix beside each image: .xmp, or .txt or another of text."
     )
     on_existing: str = option(
-        "skip", "What to do with a sidecar that exists: skip, overwrite, append or prepend."
+        "skip",
+        "What to do with a sidecar that exists: skip, update (replace it if capgen wrote it), "
+        "overwrite, append or prepend.",
     )
     write_metadata: bool = option(
         False, "Write captions into the images (JPEG, PNG, WebP, TIFF): EXIF, IPTC, XMP."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -17,6 +17,7 @@ from capgen.paths import check_place
 
 if TYPE_CHECKING:
     from capgen.evaluation.result import Evaluation
+    from capgen.metrics.bootstrap import Difference
 
 # As the name of a JSON report: it is printed.
 STDOUT = "-"
@@ -51,14 +52,34 @@ class ReportFiles:
         choices=("table", "latex", "markdown", "csv"),
     )
     with_intervals: bool = option(False, "Print intervals beside the scores of a paper's rows.")
+    row_names: tuple[str, ...] = option(
+        (),
+        "What a paper's row is called, instead of its model or file; repeated, one for each row.",
+        flags="--row-name",
+    )
 
     @property
     def printed(self) -> bool:
         """Whether the JSON report goes to stdout, which then has nothing else."""
         return self.json_file is not None and str(self.json_file) == STDOUT
 
-    def check(self, inputs: Iterable[str | Path | None]) -> None:
-        """Check, before the work, that the reports can be written and replace no input."""
+    def check(self, inputs: Iterable[str | Path | None], systems: int) -> None:
+        """Check, before the work, that the reports can be written and replace no input.
+
+        Args:
+            inputs: Files that are read.
+            systems: How many systems there are, each of which is a row.
+        """
+        if self.row_names and self.format == "table":
+            raise UsageError(
+                "--row-name names the rows of --format latex, markdown or csv",
+                hint="Add --format.",
+            )
+        if self.row_names and len(self.row_names) != systems:
+            raise UsageError(
+                f"--row-name is given {len(self.row_names)} times, and there are {systems} rows",
+                hint="Repeat it, in the order of the rows.",
+            )
         if self.printed and self.format != "table":
             raise UsageError(f"--json - and --format {self.format} both print to stdout")
         outputs = []
@@ -70,14 +91,25 @@ class ReportFiles:
             check_place(output.path)
         check_outputs(outputs, InputFiles(name for name in inputs if name is not None))
 
-    def show_rows(self, console: Console, evaluations: Sequence[Evaluation]) -> bool:
+    def show_rows(
+        self,
+        console: Console,
+        evaluations: Sequence[Evaluation],
+        differences: Sequence[Mapping[str, Difference]],
+    ) -> bool:
         """Print rows of a paper, if they were asked for; return whether they were."""
         if self.format == "table":
             return False
         from capgen.evaluation.paper_table import paper_table
         from capgen.images.decoders import printable
 
-        text = paper_table(evaluations, self.format, intervals=self.with_intervals)
+        text = paper_table(
+            evaluations,
+            self.format,
+            intervals=self.with_intervals,
+            names=self.row_names,
+            differences=differences,
+        )
         for line in text.split("\n"):
             console.data(printable(line))
         return True

@@ -1,4 +1,4 @@
-"""`capgen undo`: restores images and sidecars."""
+"""`capgen undo`: restores images, sidecars and pages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def undo_command(
         ),
     ],
 ) -> None:
-    """Restore the images and sidecars that capgen wrote, byte for byte.
+    """Restore the images, sidecars and pages that capgen wrote, byte for byte.
 
     The latest change comes first. Files that something else has changed since are left alone.
     """

@@ -28,7 +28,7 @@ class SiteOptions:
     image_root: tuple[str, ...] = setting(
         (),
         "Folder in which the site's addresses that begin with / are; may be repeated. "
-        "static, public, assets, src and docs, in CONTENT or beside it, are found without.",
+        "static, public, assets, src and docs, in CONTENT, beside or above it, are found without.",
     )
 
 

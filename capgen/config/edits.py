@@ -29,7 +29,9 @@ class EditOptions:
     PANEL: ClassVar[str] = "Words"
 
     trim_openings: bool = setting(
-        False, 'Leave out openings such as "This image shows" and "A photo of" (English).'
+        False,
+        'Leave out openings such as "This image shows" and "Here is a caption:", headings, and '
+        "quotes around it (English).",
     )
     replace: tuple[str, ...] = setting(
         (),

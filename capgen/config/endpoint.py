@@ -20,6 +20,11 @@ _NOT_SERVED = (
     *("top_k", "min_length", "length_penalty", "repetition_penalty", "no_repeat_ngram_size"),
     *("diverse", "avoid_words", "include_words"),
 )
+_TAKES = "A server takes --temperature, --top-p, --seed, --max-length and --num-captions."
+_HINTS = {
+    "avoid_words": "Ask for it in --prompt, or change captions afterwards: --replace 'OLD=NEW'.",
+    "include_words": "Ask for them in --prompt.",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +77,7 @@ def resolve_served(options: DecodeOptions) -> DecodeSettings:
     if refused:
         raise UsageError(
             f"{flag_name(refused[0])} is not in the protocol of --endpoint",
-            hint="A server takes --temperature, --top-p, --seed, --max-length and --num-captions.",
+            hint=_HINTS.get(refused[0], _TAKES),
         )
     count = options.num_captions or 1
     if count > 1 and not options.samples:

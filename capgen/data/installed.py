@@ -41,7 +41,9 @@ def find(name: str, store: Path | None = None) -> Path:
         return place
     if name in DATASETS:
         raise DataError(
-            f"The data set {name!r} is not installed", hint=f"Run: capgen data download {name}"
+            f"The data set {name!r} is not installed",
+            hint=f"Run: capgen data download {name}, or, if you have its files: "
+            f"capgen data import PATH --name {name}",
         )
     known = {*installed(store), *DATASETS}
     raise DataError(f"Unknown data set {name!r}", hint=did_you_mean(name, known))

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
+from capgen.available_memory import available_memory
 from capgen.captioning.runtimes.cores import usable_cores
 from capgen.records import Check
 
@@ -32,6 +33,9 @@ def check_devices() -> Iterator[Check]:
         there = torch.backends.mps.is_available()
         yield Check("mps", True if there else None, "available" if there else "not available")
     yield Check("cpu", True, _cpu(torch))
+    free = available_memory()
+    if free is not None:
+        yield Check("memory", True, f"{free / 1e9:.1f} GB free")
 
 
 def first_line(error: BaseException) -> str:

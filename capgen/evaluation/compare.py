@@ -48,7 +48,8 @@ class Comparison:
         difference = found.images
         order = np.argsort(-abs(difference), kind="stable")[:count]
         ids = self.first.scores.image_ids
-        return [(ids[row], float(difference[row])) for row in order if difference[row]]
+        # Equal captions may differ in the last digit.
+        return [(ids[row], float(difference[row])) for row in order if abs(difference[row]) > 1e-9]
 
     def to_dict(self, count: int = 20) -> dict[str, Any]:
         """Return the JSON form, with the `count` largest disagreements."""

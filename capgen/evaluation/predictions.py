@@ -60,7 +60,8 @@ class Predictions:
             bare, other = (self.name, data.name) if self.numbered else (data.name, self.name)
             raise MetricError(
                 f"{bare} has captions line by line without their images, and {other} names images",
-                hint="Begin each line with the image and a tab, or give both files as lines.",
+                hint="Begin each line with the image and a tab (`paste images.txt captions.txt` "
+                "does that), or give both files as lines.",
             )
         where = f"split {data.split} of {data.name}" if data.split else data.name
         if unknown:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from capgen.evaluation.compare import Comparison
 from capgen.evaluation.result import Evaluation
 from capgen.explain.heat_maps import HeatMaps, heat_maps
 from capgen.metrics.corpus import Floats
-from capgen.metrics.definitions import LOWER_IS_BETTER
+from capgen.metrics.definitions import LOWER_IS_BETTER, shown_name
 from capgen.pages.chart import Chart
 from capgen.pages.histogram import histogram
 from capgen.pages.page import Table
@@ -76,13 +76,27 @@ def distributions(evaluation: Evaluation, other: Evaluation | None = None) -> li
 def metrics_table(evaluation: Evaluation) -> Table:
     """Return the scores with their intervals."""
     rows = [
-        (name, f"{value:.4f}", *_ends(evaluation.intervals.get(name)))
+        (shown_name(name), f"{value:.4f}", *_ends(evaluation.intervals.get(name)))
         for name, value in evaluation.scores.corpus.items()
     ]
     return Table(
         caption=scores_caption(evaluation),
         heads=("Metric", "Score", "From", "To"),
         rows=rows,
+        numbers=1,
+    )
+
+
+def scores_table(evaluations: Sequence[Evaluation]) -> Table:
+    """Return the scores of several systems over the same images, with their intervals."""
+    first = evaluations[0]
+    return Table(
+        caption=scores_caption(first),
+        heads=("Metric", *(evaluation.name for evaluation in evaluations)),
+        rows=[
+            (shown_name(metric), *(_score(evaluation, metric) for evaluation in evaluations))
+            for metric in first.scores.corpus
+        ],
         numbers=1,
     )
 
@@ -135,7 +149,7 @@ def differences_table(comparison: Comparison) -> Table:
     first, second = comparison.first, comparison.second
     rows = [
         (
-            name,
+            shown_name(name),
             f"{item.first:.4f}",
             f"{item.second:.4f}",
             f"{item.difference.value:+.4f}",
@@ -151,6 +165,13 @@ def differences_table(comparison: Comparison) -> Table:
         f"{first.scores.stamp.line()}."
     )
     return Table(caption=caption, heads=(*heads, "Better / same / worse"), rows=rows, numbers=1)
+
+
+def _score(evaluation: Evaluation, metric: str) -> str:
+    interval = evaluation.intervals.get(metric)
+    ends = "" if interval is None else f" ({interval.low:.3f} to {interval.high:.3f})"
+    value = evaluation.scores.corpus.get(metric)
+    return "" if value is None else f"{value:.4f}{ends}"
 
 
 def _lengths(evaluation: Evaluation) -> Floats:

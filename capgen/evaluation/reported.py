@@ -119,7 +119,8 @@ def data_of_report(
         raise UsageError(
             f"{place} was scored against the data set {name}, which is not installed: "
             f"{error.message}",
-            hint="Say where it is with --data-dir.",
+            hint="Say where it is with --data-dir, or under which name with --dataset. "
+            f"{error.hint or ''}".strip(),
         ) from error
 
 

@@ -89,14 +89,14 @@ def passed_over(directory: Path, *, recursive: bool) -> Counter[str]:
 
     Returns:
         Kind (`subfolders`, `.svg files`, `camera raw files`, `videos or sounds`, `images whose
-        names have no image suffix`) → number.
+        names have no image suffix`, `links to missing images`) → number.
     """
     counts: Counter[str] = Counter()
     for path in walk_files(directory, recursive=recursive):
         kind = kind_of_suffix(path.suffix)
         if has_image_suffix(path.name):
-            continue
-        if kind == IMAGES:
+            counts["links to missing images"] += path.is_symlink() and not path.exists()
+        elif kind == IMAGES:
             counts[f"{path.suffix.lower()} files"] += 1
         elif kind in (RAW_FILES, VIDEOS):
             counts[kind] += 1

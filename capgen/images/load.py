@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import stat
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from PIL import Image
 from capgen.config import ImageLimits
 from capgen.errors import ImageError
 from capgen.images.decoders import out_of_memory, pillow_allowing, printable, reporting
+from capgen.images.decoding_memory import claim_memory, decoding_bytes
 from capgen.images.headers import is_cut_short
 from capgen.images.opening import check_bytes, check_pixels, open_image
 from capgen.images.orientation import exif_orientation
@@ -68,6 +70,7 @@ def load_image(
     name: str | None = None,
     size_hint: tuple[int, int] | None = None,
     margin: float = VIEWING_MARGIN,
+    turn: ExitStack | None = None,
 ) -> LoadedImage:
     """Decode one image: JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, or HEIC with pillow_heif.
 
@@ -82,19 +85,26 @@ def load_image(
         size_hint: (width, height) that the image will have in the end. Much larger JPEGs are
             decoded at 1/2, 1/4 or 1/8 of their size, but never below `margin` times the hint.
         margin: `MODEL_MARGIN` for the input of models, or `VIEWING_MARGIN`.
+        turn: Until it is closed, no other thread decodes a large image if this one is large; by
+            default until it is decoded.
 
     Raises:
         ImageError: The image cannot be loaded; `code` says why.
     """
+    if turn is None:
+        with ExitStack() as own:
+            return load_image(
+                source, limits=limits, name=name, size_hint=size_hint, margin=margin, turn=own
+            )
     least = None
     if size_hint is not None:
         least = math.ceil(margin * size_hint[0]), math.ceil(margin * size_hint[1])
     if isinstance(source, str | os.PathLike):
         path = os.fspath(source)
         name = name or printable(path) or "''"
-        return _decode(read_file(path, name, limits), name, limits, least)
+        return _decode(read_file(path, name, limits), name, limits, least, turn)
     if isinstance(source, bytes):
-        return _decode(source, name or "image in memory", limits, least)
+        return _decode(source, name or "image in memory", limits, least, turn)
     name = name or "image in memory"
     if isinstance(source, Image.Image):
         return _from_pil(source, name, limits)
@@ -141,7 +151,11 @@ def read_file(path: str, name: str, limits: ImageLimits) -> bytes:
 
 
 def _decode(
-    data: bytes, name: str, limits: ImageLimits, least: tuple[int, int] | None
+    data: bytes,
+    name: str,
+    limits: ImageLimits,
+    least: tuple[int, int] | None,
+    turn: ExitStack,
 ) -> LoadedImage:
     """Decode a file; JPEGs at a scale that leaves `least` (width, height) as displayed."""
     image = open_image(data, name, limits)
@@ -160,6 +174,9 @@ def _decode(
         least = least[::-1] if _orientation(image) >= 5 else least
         if image.info.get("progressive") and _scale(full, least) == 8:
             image = open_image(for_an_eighth(data), name, limits)
+    scale = 1 if least is None else _scale(full, least)
+    needed = decoding_bytes(image, scale, rotated=_orientation(image) != 1)
+    claim_memory(turn, needed, name)
     with pillow_allowing(full):
         with reporting(name, file_format, data, truncated_hint=hint):
             if least is not None:

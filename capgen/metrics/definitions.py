@@ -34,6 +34,8 @@ METRICS = {
 }
 DEFAULT_METRICS = ("bleu", "rouge_l", "rouge_score", "cider_d", "meteor")
 SPIDER_NAME = "SPIDEr"
+# Score → its head in tables for people: papers use the bare names for METEOR 1.5 and CIDEr-D.
+_SHOWN = {"METEOR": "METEOR (NLTK)", "CIDEr": "CIDEr (plain)"}
 # Of every other score more is better.
 LOWER_IS_BETTER = frozenset([chair.INSTANCES_NAME, chair.SENTENCES_NAME, n_best.MBLEU_NAME])
 
@@ -45,6 +47,11 @@ _PACKAGES = {
     "spice": ("pycocoevalcap",),
     "spider": ("pycocoevalcap",),
 }
+
+
+def shown_name(score: str) -> str:
+    """Return what tables for people call a score; records keep its own name."""
+    return _SHOWN.get(score, score)
 
 
 def check_names(metrics: Collection[str]) -> None:
@@ -61,6 +68,8 @@ def _meant(name: str) -> str:
     key = re.sub(r"[^a-z0-9]+", "_", name.lower())
     if key == "cider":
         return "What papers call CIDEr is mostly 'cider_d'; 'cider' is the plain one."
+    if key == "meteor":
+        return "What papers call METEOR is 'meteor_1_5'; 'meteor' is NLTK's, which is higher."
     return did_you_mean(key, METRICS)
 
 

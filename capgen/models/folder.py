@@ -20,6 +20,7 @@ from typing import Any
 from capgen.digests import file_digest, files_digest
 from capgen.errors import ModelError, UnsafeModelError
 from capgen.json_files import read_json
+from capgen.locks import Lock
 from capgen.models.kinds import (
     follows_prompts,
     format_hint,
@@ -49,6 +50,8 @@ NOTICE_FILES = ("LICENSE*", "LICENCE*", "NOTICE*")
 RUN_SETTINGS_FILE = "config.toml"
 RUN_EVENTS_FILE = "events.jsonl"
 RUN_ENVIRONMENT_FILE = "environment.json"
+# Locked by the process that trains in the run's folder.
+RUN_LOCK_FILE = ".training.lock"
 # The model folders of a training run.
 LAST, BEST_LOSS, BEST_EVAL = "last", "best-loss", "best-eval"
 CHECKPOINTS = (LAST, BEST_LOSS, BEST_EVAL)
@@ -226,3 +229,13 @@ class ModelFolder:
     def read_json(self, name: str) -> dict[str, Any]:
         """Return a JSON file's object; raise ModelError if that cannot be read."""
         return read_json(self.path / name, ModelError)
+
+
+def being_trained(run: Path) -> bool:
+    """Return whether a process trains in a run's folder, on this machine or where it is mounted."""
+    if not (run / RUN_LOCK_FILE).exists():
+        return False
+    lock = Lock(run / RUN_LOCK_FILE)
+    free = lock.take()
+    lock.release()
+    return not free

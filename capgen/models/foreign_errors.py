@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 
 from capgen.errors import CapgenError, ModelError
 from capgen.models.device_memory import is_out_of_memory
@@ -18,7 +19,7 @@ def model_errors(name: str, what: str) -> Iterator[None]:
 
     A model's files decide what its code does: settings that are missing or do not fit its weights
     raise TypeError, AssertionError, RuntimeError and more, deep inside other libraries. Running out
-    of memory says nothing about the files: it is left to the caller.
+    of memory says nothing about the files: it is left to the caller. So is the end of a run.
 
     Args:
         name: The model, for the message.
@@ -26,7 +27,7 @@ def model_errors(name: str, what: str) -> Iterator[None]:
     """
     try:
         yield
-    except (CapgenError, MemoryError):
+    except (CapgenError, MemoryError, CancelledError):
         raise
     except Exception as error:
         if is_out_of_memory(error):

@@ -13,7 +13,9 @@ from capgen.output.sidecars import Sidecars
 from capgen.output.tags import tags_of
 from capgen.records import Caption, Record, Unwritten, WriteOutcome
 from capgen.temporary_files import remove_leftovers
-from capgen.undo import UndoFile
+from capgen.undo_file import UndoFile
+
+_MOST_NAMES = 3  # of sidecars that stay, in the summary
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class BesideWriters:
         beside_instead: How many images could not hold their captions, which are in XMP sidecars.
         kept: How many captions were not written because a sidecar keeps another text.
         passed_over: How many images were passed over because of that.
+        kept_names: The first of those sidecars.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class BesideWriters:
         self.sidecars = sidecars
         self.tags = tags
         self.beside_instead = self.kept = self.passed_over = 0
+        self.kept_names: list[str] = []
         self._swept: set[Path] = set()
 
     def passes_over(self, file: Path | None) -> bool:
@@ -67,6 +71,7 @@ class BesideWriters:
         self._sweep(file)
         leaves = file is not None and self.sidecars is not None and self.sidecars.leaves(file)
         self.passed_over += leaves
+        self._name_kept(file, leaves)
         return leaves
 
     def write(self, record: Record, file: Path | None, label: str) -> WrittenBeside:
@@ -80,7 +85,9 @@ class BesideWriters:
             return WrittenBeside(record)
         self._sweep(file)
         outcomes = dict(self._outcomes(record, file, label))
-        self.kept += "sidecar" in outcomes and outcomes["sidecar"].kept
+        kept = "sidecar" in outcomes and outcomes["sidecar"].kept
+        self.kept += kept
+        self._name_kept(file, kept)
         if self._is_beside_instead(outcomes):
             self.beside_instead += 1
             del outcomes["metadata"]
@@ -90,6 +97,11 @@ class BesideWriters:
         for code, problem in problems.items():
             record = with_problem(record, code, problem)
         return WrittenBeside(record, problems, bool(places), already)
+
+    def _name_kept(self, file: Path | None, kept: bool) -> None:
+        room = len(self.kept_names) < _MOST_NAMES
+        if kept and room and file is not None and self.sidecars is not None:
+            self.kept_names.append(str(self.sidecars.path(file)))
 
     def _sweep(self, file: Path | None) -> None:
         """Remove temporary files that killed runs left where this one writes."""

@@ -38,7 +38,8 @@ def text_sidecar(
         UnreadableTextError: The old encoding is unknown, or cannot hold the caption.
     """
     lines_of_text = (joined_tags((caption, *tags)) for caption in captions)
-    added = [" ".join(_LINE_END.split(line)) for line in lines_of_text]
+    # Trainers read the first line only; paragraphs become one.
+    added = [" ".join(filter(None, _LINE_END.split(line))) for line in lines_of_text]
     lines = "".join(f"{line}\n" for line in added)
     if policy == "overwrite" or not before:
         return encoded(lines, "utf-8")

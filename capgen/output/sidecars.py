@@ -16,9 +16,9 @@ from capgen.output.sidecar_xmp import SidecarContent, XmpPlaces, has_texts, xmp_
 from capgen.overwriting import SIDECAR, InputFiles, check_output, real_place
 from capgen.paths import folded, replace_file, storage_errors, works_everywhere, writing
 from capgen.records import Caption, WriteOutcome
-from capgen.undo import UndoFile
+from capgen.undo_file import UndoFile
 
-ON_EXISTING = ("skip", "overwrite", "append", "prepend")
+ON_EXISTING = ("skip", "update", "overwrite", "append", "prepend")
 
 
 class _LeftAloneError(Exception):
@@ -31,8 +31,9 @@ class Sidecars:
     Args:
         suffix: Suffix of the sidecars instead of the images': `.txt`, `.caption`. `.xmp` makes
             them XMP, into which captions are merged.
-        on_existing: What to do with an existing sidecar: `skip` keeps it, `overwrite` replaces
-            it, `append` and `prepend` add the caption, in the file's encoding. A caption that
+        on_existing: What to do with an existing sidecar: `skip` keeps it, `update` replaces what
+            capgen wrote, and keeps the rest; `overwrite` replaces it, `append` and `prepend` add
+            the caption, in the file's encoding. A caption that
             is there already is not added again, so a repeated run changes nothing. In XMP only
             the caption is skipped, replaced or added to; everything else stays.
         inputs: Files that no sidecar may replace. Images and other files of a known kind
@@ -68,11 +69,12 @@ class Sidecars:
                 f"--on-existing is '{on_existing}'; it must be one of {', '.join(ON_EXISTING)}"
             )
         self.suffix = suffix if suffix.startswith(".") else f".{suffix}"
-        self.on_existing = on_existing
+        # Beyond capgen's own, `update` is `skip`.
+        self.on_existing = "skip" if on_existing == "update" else on_existing
         self.inputs = inputs
         self.options = options or MetadataOptions()
         self.undo = undo
-        self.replace_own = replace_own
+        self.replace_own = replace_own or on_existing == "update"
         self.dry_run = dry_run
         self.changed = self.already = 0
         self._xmp = XmpPlaces() if self.suffix.lower() == ".xmp" else None
@@ -95,12 +97,22 @@ class Sidecars:
         path = self.path(image)
         if self.on_existing != "skip" or path == image or not _is_regular(path):
             return False
-        if self._xmp is None:
+        if self._xmp is None and not self.replace_own:
             return True
         try:
-            return has_texts(path.read_bytes(), self.options)
+            data = path.read_bytes()
+            own = self._is_own(path, data)
+            return not own and (self._xmp is None or has_texts(data, self.options))
         except (OSError, Unwritable):  # writing will find what is wrong
             return False
+
+    def _is_own(self, path: Path, data: bytes) -> bool:
+        """Whether capgen wrote a sidecar's caption, nobody accepted it, and it may be replaced."""
+        if not self.replace_own or self.undo is None:
+            return False
+        if self._xmp is not None:
+            return self.undo.caption_of(data, reviewed=False) is not None
+        return self.undo.may_replace(path, data, reviewed=False)
 
     def check(self, images: Iterable[Path], outputs: Sequence[Path] = ()) -> None:
         """Raise ProtectedFileError if a sidecar would replace a file that must not be lost.
@@ -207,7 +219,10 @@ class Sidecars:
         """Return the content of a sidecar, or None; raise if it must not or cannot be written."""
         owner = self._owner(path, image)
         if owner != str(image):
-            raise _LeftAloneError(f"{path} is the sidecar of {owner}: not written for {image}")
+            raise _LeftAloneError(
+                f"{path} is the sidecar of {owner}: not written for {image}; "
+                "rename one of the two images"
+            )
         if path == image:
             raise _LeftAloneError(f"{path} is the image itself: no sidecar is written")
         exists = _exists(path)

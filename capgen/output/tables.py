@@ -14,7 +14,7 @@ from capgen.output.escaping import one_line
 from capgen.output.records import dump_json
 from capgen.output.tags import joined_tags, tags_field, tags_of
 from capgen.records import Caption, CaptionFailure, Record
-from capgen.tables.spreadsheets import spreadsheet_text
+from capgen.tables.formulas import spreadsheet_text
 
 COLUMNS = (
     *("path", "caption", "score", "log_probability", "alternatives", "width", "height"),

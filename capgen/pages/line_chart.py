@@ -56,9 +56,9 @@ def _in_words(line: Line) -> str:
 
 
 def _labels(across: Scale, up: Scale) -> Iterator[Label]:
-    for value in up.ticks:
-        yield Label(_AREA.left - 5, _AREA.y(up.share(value)) + 4, "end", short(value))
-    for value in across.ticks:
+    for value, text in zip(up.ticks, up.labels, strict=True):
+        yield Label(_AREA.left - 5, _AREA.y(up.share(value)) + 4, "end", text)
+    for value, text in zip(across.ticks, across.labels, strict=True):
         x = _AREA.x(across.share(value))
         anchor = "end" if x > _AREA.x(1) - 15 else "middle"
-        yield Label(x, _AREA.height - 9, anchor, short(value))
+        yield Label(x, _AREA.height - 9, anchor, text)

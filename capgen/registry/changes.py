@@ -8,7 +8,7 @@ from pathlib import Path
 
 from capgen import paths
 from capgen.errors import ModelNotFoundError, UsageError, did_you_mean
-from capgen.models.folder import CHECKPOINTS
+from capgen.models.folder import CHECKPOINTS, being_trained
 from capgen.models.resolve import BUNDLED, BUNDLED_MODELS
 from capgen.paths import is_folder, models_dir, runs_dir, storage_errors
 from capgen.registry.default import default_model, save_default
@@ -79,6 +79,7 @@ def rename(name: str, new: str) -> Path:
             hint=f"Rename the run: capgen models rename {name.split('/')[0]} {new}",
         )
     target = model.root / check_free(new)
+    _check_idle(model)
     with storage_errors(target):
         model.path.rename(target)
     _update_default(name, new)
@@ -90,7 +91,9 @@ def remove(name: str) -> Path:
 
     If it was the default, the bundled model becomes the default.
     """
-    place = owned(name).path
+    model = owned(name)
+    place = model.path
+    _check_idle(model)
     default_model()  # an unreadable settings file stops the removal before anything is deleted
     with storage_errors(place):
         # Hide it first: an interrupted removal must not leave half a model.
@@ -100,6 +103,16 @@ def remove(name: str) -> Path:
         shutil.rmtree(doomed)
     _update_default(name, None)
     return place
+
+
+def _check_idle(model: Owned) -> None:
+    """Raise `UsageError` if a process trains in the model's folder."""
+    run = model.root / model.path.relative_to(model.root).parts[0]
+    if being_trained(run):
+        raise UsageError(
+            f"{run.name} is in training",
+            hint="Stop it first, with Ctrl-C where it runs.",
+        )
 
 
 def _update_default(name: str, new: str | None) -> None:

@@ -17,6 +17,8 @@ from capgen.evaluation.events import EvaluationEvent, EvaluationFinished
 from capgen.evaluation.result import Evaluation
 from capgen.evaluation.systems import ModelSystem
 from capgen.evaluation.word_recall import WordRecalls, word_recalls
+from capgen.models.folder import ModelFolder
+from capgen.paths import runs_dir
 from capgen.records import SCHEMA_VERSION
 from capgen.registry.entries import ModelEntry, served_entry
 from capgen.registry.learning_curves import LearningCurves, learning_curves
@@ -38,6 +40,7 @@ class ModelComparison:
         speeds: Name → speed; empty if it was not measured.
         words: Which words each model says and misses; None if the captions are not in English.
         learning: The learning curves of the models that are from training runs.
+        left_out: Sentences on checkpoints of a named run that are not compared.
     """
 
     entries: tuple[ModelEntry, ...]
@@ -46,11 +49,13 @@ class ModelComparison:
     speeds: Mapping[str, Speed]
     words: WordRecalls | None = None
     learning: LearningCurves = field(default_factory=LearningCurves)
+    left_out: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Caveats about the numbers, as sentences."""
-        notes = [note for comparison in self.comparisons for note in comparison.notes]
+        notes = list(self.left_out)
+        notes += [note for comparison in self.comparisons for note in comparison.notes]
         if len(self.comparisons) > 1:
             notes.append(
                 f"The p-values of the {len(self.comparisons)} comparisons are not corrected for "
@@ -104,14 +109,21 @@ ComparisonEvent = ModelStarted | EvaluationEvent | ComparisonFinished
 def models_to_compare(names: Sequence[str]) -> list[str]:
     """Return the models to compare; the name of a run stands for its best-eval and best-loss.
 
+    Where both are from the same epoch they are one model, and best-loss is left out.
+
     Raises:
         UsageError: There are fewer than two models, or one is named twice.
     """
     models: list[str] = []
     for name in names:
-        best = [item for item in run_checkpoints(name) if not item.endswith("/last")]
-        models += best or [name]
+        same = _same_models(name)
+        models += [item for item in _best(name) if item not in same] or [name]
     if len(models) < 2:
+        if names and (same := _same_models(names[0])):
+            raise UsageError(
+                f"{models[0]} and {same[0]} are the same model",
+                hint="Name another one to compare it with.",
+            )
         raise UsageError(
             "A comparison needs at least two models",
             hint="Name two or more, or a training run to compare its best-eval with its best-loss.",
@@ -121,6 +133,19 @@ def models_to_compare(names: Sequence[str]) -> list[str]:
     if twice:
         raise UsageError(f"'{min(twice)}' is named twice")
     return models
+
+
+def _best(name: str) -> list[str]:
+    return [item for item in run_checkpoints(name) if not item.endswith("/last")]
+
+
+def _same_models(name: str) -> list[str]:
+    """Return the best checkpoints of a run that are the same model as the first of them."""
+    best = _best(name)
+    if len(best) < 2:
+        return []
+    first, *others = (ModelFolder(runs_dir() / item, item).fingerprint for item in best)
+    return [item for item, other in zip(best[1:], others, strict=True) if other == first]
 
 
 def _shown(name: str) -> str:
@@ -196,5 +221,10 @@ def comparison_events(
             speeds=speeds,
             words=word_recalls(evaluations),
             learning=learning_curves(entries),
+            left_out=tuple(
+                f"{same} is the same model as {_best(name)[0]}, and is left out."
+                for name in names
+                for same in _same_models(name)
+            ),
         )
     )

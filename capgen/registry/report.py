@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from capgen.evaluation import report_sections, word_sections
-from capgen.evaluation.result import Evaluation
 from capgen.pages.page import Table, write_page
 from capgen.registry import learning_curves
 from capgen.registry.compare import DISAGREEMENTS, ModelComparison
@@ -29,30 +27,10 @@ def write_comparison(
         words=word_sections,
         curves=learning_curves,
         found=comparison,
-        scores=_scores(comparison.evaluations),
+        scores=report_sections.scores_table(comparison.evaluations),
         facts=_facts(comparison),
         examples=examples,
     )
-
-
-def _scores(evaluations: Sequence[Evaluation]) -> Table:
-    first = evaluations[0]
-    return Table(
-        caption=report_sections.scores_caption(first),
-        heads=("Metric", *(evaluation.name for evaluation in evaluations)),
-        rows=[
-            (metric, *(_score(evaluation, metric) for evaluation in evaluations))
-            for metric in first.scores.corpus
-        ],
-        numbers=1,
-    )
-
-
-def _score(evaluation: Evaluation, metric: str) -> str:
-    interval = evaluation.intervals.get(metric)
-    ends = "" if interval is None else f" ({interval.low:.3f} to {interval.high:.3f})"
-    value = evaluation.scores.corpus.get(metric)
-    return "" if value is None else f"{value:.4f}{ends}"
 
 
 def _facts(comparison: ModelComparison) -> Table:

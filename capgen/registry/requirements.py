@@ -125,7 +125,7 @@ def requirements(
     short = machine.disk is not None and machine.disk < download
     problems = [
         problem,
-        _too_small(ways),
+        _too_small(ways, quantizes=known is not None and known.takes_prompt),
         f"the download needs {gigabytes(download)} of disk space" if short else "",
     ]
     found = Requirements(
@@ -169,14 +169,15 @@ def _ways(machine: Machine, parameters: int, graphs: str) -> Iterator[Way]:
     yield way(_CPU, "CPU", "bf16", f"{device} --dtype bf16".strip(), machine.memory)
 
 
-def _too_small(ways: tuple[Way, ...]) -> str:
+def _too_small(ways: tuple[Way, ...], *, quantizes: bool) -> str:
     if not ways or any(way.fits is not False for way in ways):
         return ""
     least = min(ways, key=lambda way: way.needed)
     most = max(way.available or 0 for way in ways)
+    less = "; --quantize int4 needs about a quarter of that" if quantizes else ""
     return (
         f"it needs {gigabytes(least.needed)} of memory, even in {least.dtype}, and at most "
-        f"{gigabytes(most)} are free"
+        f"{gigabytes(most)} are free{less}"
     )
 
 

@@ -92,7 +92,7 @@ class ReviewModel:
         from capgen.captioning.captioner import Captioner
         from capgen.captioning.prompts import Prompt
 
-        options = self._options or _own_model(record.model)
+        options = self._options or _own_model(record)
         if self._loaded is None or self._loaded_for != options:
             self._loaded = None  # two models may not fit into the memory
             self._loaded = Captioner.from_options(options)
@@ -104,13 +104,19 @@ class ReviewModel:
         return Captioner(self._loaded.model, self._loaded.runtime, prompt=prompt)
 
 
-def _own_model(name: str) -> ModelOptions:
+def _own_model(record: Record) -> ModelOptions:
     """Return the model that a record names, if it is on this machine.
 
     A file from elsewhere must not make capgen fetch a model, or send an image to a server.
     """
     from capgen.models.resolve import is_here
 
+    name = record.model
+    if is_url(record.revision):
+        raise ModelNotFoundError(
+            f"The model {name} ran on a server, and is not on this machine",
+            hint="Name a model with --model.",
+        )
     if name and (is_url(name) or not is_here(name)):
         raise ModelNotFoundError(
             f"The model {name} is not on this machine",

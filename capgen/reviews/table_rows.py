@@ -9,8 +9,8 @@ from typing import Any, Self
 
 from capgen.records import Caption, CaptionFailure, Record, Review, without_nulls
 from capgen.tables.columns import Columns, caption_columns, image_column
+from capgen.tables.formulas import from_spreadsheet
 from capgen.tables.rows import Row
-from capgen.tables.spreadsheets import from_spreadsheet
 
 # What people write into a column of verdicts.
 _VERDICTS = {

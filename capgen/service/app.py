@@ -26,7 +26,7 @@ from capgen.service.caption_routes import CaptionRoutes
 from capgen.service.captioning import CaptionService
 from capgen.service.chat_routes import ChatRoutes
 from capgen.service.draining import Draining
-from capgen.service.guard import Guard
+from capgen.service.security import Guard
 from capgen.service.status_routes import StatusRoutes
 
 logger = logging.getLogger(__name__)

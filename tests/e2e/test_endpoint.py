@@ -205,11 +205,13 @@ def test_a_dry_run_counts_and_sends_nothing(server: ChatServer, tmp_path: Path) 
     make(tmp_path / "in", 4)
     (tmp_path / "in" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
     command = ("caption", tmp_path / "in", "--model", "tiny", "--endpoint", server.url)
-    code, out, _ = capgen(*command, "--dry-run", "--json")
+    code, out, err = capgen(*command, "--dry-run", "--json")
     counted = json.loads(out)
     assert code == 1
     assert counted["images"] == 4
     assert counted["unreadable"] == 1
+    assert "broken.png" in err
+    assert "broken.png" not in capgen(*command, "--dry-run", "-q")[2]
     assert counted["endpoint"] == server.url
     assert not server.headers
     capgen(*command, "-q")

@@ -20,7 +20,8 @@ from capgen.images.metadata.write import MetadataWriter
 from capgen.output.sidecars import Sidecars
 from capgen.records import Caption
 from capgen.temporary_files import remove_leftovers
-from capgen.undo import UndoFile, undo
+from capgen.undo import undo
+from capgen.undo_file import UndoFile
 from tests.images_with_metadata import described, encoded, packet, phone_jpeg
 
 ROOT = Path(__file__).parents[2]

@@ -15,7 +15,8 @@ from capgen.config import MetadataOptions
 from capgen.images.metadata.write import MetadataWriter
 from capgen.output.sidecars import Sidecars
 from capgen.records import Caption
-from capgen.undo import UndoFile, undo
+from capgen.undo import undo
+from capgen.undo_file import UndoFile
 from tests.images_with_metadata import described, encoded, packet, phone_jpeg
 from tests.minis import draw
 from tests.unit.images.metadata.test_write import IMAGES

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from capgen import available_memory as module
+from capgen import control_groups
 from capgen.available_memory import available_memory
 
 FREE = 2_048_000
@@ -21,8 +22,8 @@ FILES = {
 def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a made-up Linux: `meminfo`, the process's `groups`, and their folders."""
     monkeypatch.setattr(module, "_MEMINFO", tmp_path / "meminfo")
-    monkeypatch.setattr(module, "_OWN_GROUPS", tmp_path / "groups")
-    monkeypatch.setattr(module, "_GROUPS", tmp_path / "cgroup")
+    monkeypatch.setattr(control_groups, "_OWN_GROUPS", tmp_path / "groups")
+    monkeypatch.setattr(control_groups, "_GROUPS", tmp_path / "cgroup")
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(
         module.os, "sysconf", {"SC_PHYS_PAGES": 1000, "SC_PAGE_SIZE": 4096}.__getitem__

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from capgen.errors import DataError, StorageError
-from capgen.undo import UndoFile, known_originals, undo
+from capgen.undo import undo
+from capgen.undo_file import UndoFile, known_originals
 
 
 def test_a_file_that_was_made_is_removed_again(tmp_path: Path) -> None:
@@ -215,3 +217,55 @@ def test_a_pipe_is_not_an_undo_file(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="pipe: it is not a regular file") as caught:
         UndoFile(tmp_path / "pipe")
     assert "--undo-file" in caught.value.hint
+
+
+def _site(folder: Path) -> Path:
+    """Return an undo file in a folder, of a page that was changed and a text that was made."""
+    (folder / "content").mkdir(parents=True)
+    log = UndoFile(folder / "undo.jsonl")
+    for name, old in (("a.md", [b"old"]), ("a.txt", None)):
+        log.record(folder / "content" / name, old, [b"new"])
+        (folder / "content" / name).write_bytes(b"new")
+    return log.path
+
+
+def _content(folder: Path) -> dict[str, bytes]:
+    return {each.name: each.read_bytes() for each in (folder / "content").iterdir()}
+
+
+def test_what_was_moved_with_the_undo_file_is_undone(tmp_path: Path) -> None:
+    _site(tmp_path / "blog")
+    moved = (tmp_path / "blog").rename(tmp_path / "site")
+    assert UndoFile(moved / "undo.jsonl").may_replace(
+        moved / "content" / "a.txt", b"new", reviewed=False
+    )
+    assert [undone.problem for undone in undo(moved / "undo.jsonl")] == ["", ""]
+    assert _content(moved) == {"a.md": b"old"}
+    # And what was recorded after the move, too.
+    log = UndoFile(moved / "undo.jsonl")
+    log.record(moved / "content" / "a.md", [b"old"], [b"newer"])
+    (moved / "content" / "a.md").write_bytes(b"newer")
+    assert [undone.problem for undone in undo(log.path)] == [""] * 3
+    assert _content(moved) == {"a.md": b"old"}
+
+
+def test_undoing_in_a_copy_leaves_the_original_alone(tmp_path: Path) -> None:
+    _site(tmp_path / "blog")
+    shutil.copytree(tmp_path / "blog", tmp_path / "copy")
+    for before in (False, True):
+        done = list(undo(tmp_path / "copy" / "undo.jsonl"))
+        assert [(undone.problem, undone.before) for undone in done] == [("", before)] * 2
+    assert _content(tmp_path / "copy") == {"a.md": b"old"}
+    assert _content(tmp_path / "blog") == {"a.md": b"new", "a.txt": b"new"}
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_an_undo_file_that_was_moved_alone(tmp_path: Path, old: bool) -> None:
+    log = _site(tmp_path / "blog").rename(tmp_path / "kept.jsonl")
+    if old:  # as 0.1 wrote it
+        lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+        for line in lines:
+            del line["relative_path"]
+        log.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
+    assert [undone.problem for undone in undo(log)] == ["", ""]
+    assert _content(tmp_path / "blog") == {"a.md": b"old"}

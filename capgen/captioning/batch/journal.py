@@ -86,10 +86,17 @@ class Journal:
                 self._file.truncate(0)
             self._end = self._heal()
         self._own = self._end  # where this run's records begin
+        # Those of earlier runs whose images this one has not met.
+        self._unmet = set(self._places)
         logger.debug("%s holds %d records of the same work", path, len(self))
 
     def __len__(self) -> int:
         return len(self._places)
+
+    @property
+    def unmet(self) -> int:
+        """How many earlier records were not asked for: their images are not among the inputs."""
+        return len(self._unmet)
 
     def find(self, sha256: str, path: str | None = None) -> Record | None:
         """Return the record of the image with these bytes, or None. Thread-safe.
@@ -97,7 +104,9 @@ class Journal:
         `path` is its name, which only counts if its caption depends on that.
         """
         with self._lock:
-            place = self._places.get(self._key(sha256, path))
+            key = self._key(sha256, path)
+            self._unmet.discard(key)
+            place = self._places.get(key)
             if place is None:
                 return None
             self._reader.seek(place)
@@ -157,6 +166,7 @@ class Journal:
                 if record is None or record.sha256 is None or self._other_work(record):
                     continue
                 key = self._key(record.sha256, record.path)
+                self._unmet.add(key)
                 if key not in self._places:
                     self.add([_as_captioned(record)])
                     if not before:

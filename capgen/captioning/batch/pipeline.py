@@ -18,6 +18,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from threading import Event
@@ -34,6 +35,7 @@ from capgen.captioning.prepare import Prepared, failure_of
 from capgen.captioning.runtimes.cores import usable_cores
 from capgen.config import BatchOptions, DecodeOptions, ImageLimits
 from capgen.errors import ImageError
+from capgen.images.decoding_memory import claim_memory
 from capgen.images.load import DEFAULT_LIMITS
 from capgen.records import CaptionFailure, Record
 
@@ -164,6 +166,13 @@ def _input_bytes(read: _Read) -> int | None:
     return read.prepared.input.nbytes if isinstance(read, _Waiting) else None
 
 
+def _file_bytes(source: Source) -> int:
+    """Return the size of a source's file, as far as it is known before it is read."""
+    with suppress(OSError, ValueError):
+        return 0 if source.file is None else source.file.stat().st_size
+    return 0
+
+
 class _Pipeline:
     """Reads, prepares and captions the images of one run."""
 
@@ -217,8 +226,13 @@ class _Pipeline:
 
     def _read(self, image: Readable) -> _Read:
         """Read, hash, look up and prepare one image, in a reading thread."""
+        with ExitStack() as turn:
+            return self._read_in(turn, image)
+
+    def _read_in(self, turn: ExitStack, image: Readable) -> _Read:
         limits, thumbnails, source = self.run.limits, self.run.thumbnails, image.source
         try:
+            claim_memory(turn, _file_bytes(source), source.label)
             data = image.read()
             digest = hashlib.sha256(data).hexdigest()
         except (ImageError, MemoryError) as error:

@@ -181,7 +181,7 @@ class Runtime(Protocol):
         ...
 
     def until(self, stop: Event) -> Self:
-        """Return this runtime, sending no request to a server once `stop` is set."""
+        """Return this runtime, giving up what takes long, as requests, once `stop` is set."""
         ...
 
     def with_system(self, system: str) -> Self:

@@ -6,16 +6,19 @@ import math
 import os
 
 from capgen.captioning.batch_size import DEFAULT_BATCH_SIZE
+from capgen.control_groups import cores_allowed
 
 # More lanes take memory and gain little.
 _MOST_LANES = 8
 
 
 def usable_cores() -> int:
-    """Return the cores this process may use: on a shared machine maybe not all of them."""
+    """Return the cores this process may use: in a container maybe not all of the machine's."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        there = len(os.sched_getaffinity(0))
+    else:
+        there = os.cpu_count() or 1
+    return min(there, cores_allowed() or there)
 
 
 def lanes_and_threads(

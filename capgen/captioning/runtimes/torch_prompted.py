@@ -7,14 +7,16 @@ import logging
 import re
 import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import replace
 from functools import cached_property, lru_cache
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from transformers import StoppingCriteria, StoppingCriteriaList
 
 from capgen.captioning.decoding.hypotheses import Hypothesis
 from capgen.captioning.decoding.word_constraints import WordRules
@@ -64,6 +66,19 @@ class _PromptRefusedError(Exception):
     """The model's processor takes no such prompt."""
 
 
+class _Stopped(StoppingCriteria):
+    """Ends the answers of a whole batch once an event is set."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+
+    def __call__(
+        self, input_ids: torch.LongTensor, scores: torch.FloatTensor, **_: Any
+    ) -> torch.BoolTensor:
+        ended = torch.full((len(input_ids),), self._stop.is_set(), device=input_ids.device)
+        return cast("torch.BoolTensor", ended)
+
+
 class PromptedRuntime:
     """Runs a model that answers prompts about images, with torch.
 
@@ -106,6 +121,7 @@ class PromptedRuntime:
         self._writer = ChatWriter(self._processor, self._kind, options.system or "")
         self._text = lru_cache(maxsize=256)(self._writer.write)
         self._lock = threading.Lock()
+        self._stop = threading.Event()
         self._config = completed_config(folder.name, self._model, self._tokenizer)
         self._ends = self._config.eos_token_id
 
@@ -157,8 +173,13 @@ class PromptedRuntime:
         return ()
 
     def until(self, stop: threading.Event) -> Self:
-        """Return this runtime: it computes here."""
-        return self
+        """Return a runtime of the same model that gives up at the next token once `stop` is set.
+
+        A batch takes minutes on a CPU, and the process cannot end before its threads do.
+        """
+        other = copy.copy(self)
+        other._stop = stop
+        return other
 
     def with_system(self, system: str) -> Self:
         """Return a runtime of the same model with another system message."""
@@ -209,7 +230,11 @@ class PromptedRuntime:
         return each.content
 
     def generate(self, inputs: Sequence[ModelInput], settings: DecodeSettings) -> Generated:
-        """Caption prepared images."""
+        """Caption prepared images.
+
+        Raises:
+            CancelledError: The event of `until` is set.
+        """
         with captioning_memory(self.folder.name, self.device, len(inputs)):
             return self._generated(inputs, settings)
 
@@ -267,7 +292,10 @@ class PromptedRuntime:
                 logits_processor=score_processors(
                     counted, None, self._words, counted=False, starts=starts
                 ),
+                stopping_criteria=StoppingCriteriaList([_Stopped(self._stop)]),
             )
+            if self._stop.is_set():  # these answers are cut off
+                raise CancelledError
             found = hypotheses_of(self._model, output, wider, self._ends)
             found = [
                 [replace(each, prefix=start) for each in image]

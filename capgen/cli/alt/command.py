@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -28,9 +29,11 @@ from capgen.config import (
     BatchOptions,
     DecodeOptions,
     EndpointOptions,
+    EngineOptions,
     ImageLimits,
     ModelOptions,
     PromptOptions,
+    ReviewOptions,
     SiteOptions,
     WordOptions,
 )
@@ -90,6 +93,7 @@ def scan_command(
     panels=(
         *(SiteOptions.PANEL, OUTPUT_PANEL, MODEL_PANEL, PromptOptions.PANEL),
         *(EndpointOptions.PANEL, DECODING_PANEL, WordOptions.PANEL, BatchOptions.PANEL),
+        *(ReviewOptions.PANEL, ImageLimits.PANEL, EngineOptions.PANEL),
     ),
 )
 def fill_command(
@@ -119,7 +123,7 @@ def fill_command(
         fill=fill,
         places=places,
         model=model,
-        decoding=decoding,
+        decoding=replace(decoding, confidence=True),  # the page orders by it, and it is free
         run=run,
         limits=limits,
     )

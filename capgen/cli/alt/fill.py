@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,14 +16,15 @@ from capgen.alt_text.fill import (
     load_alt_captioner,
     sources,
     texts_of,
-    write_site,
 )
 from capgen.alt_text.site import Site, read_site
+from capgen.alt_text.write_texts import Correction, WrittenPage, write_site
 from capgen.applying.choose import choose
 from capgen.applying.locate import Locator
 from capgen.captioning.batch.inputs import Inputs
 from capgen.captioning.batch.journal import journal_path
 from capgen.captioning.runtimes.cores import lanes_and_threads
+from capgen.cli.alt.earlier_records import corrections, earlier_records, record_key
 from capgen.cli.alt.view import problem_of, tell_image_root, where
 from capgen.cli.caption.many import BatchJob, run_batch
 from capgen.cli.caption.options import Results, Run
@@ -39,6 +40,7 @@ from capgen.config import (
 from capgen.errors import UsageError
 from capgen.images.decoders import printable
 from capgen.output.files import targets_of
+from capgen.output.formats import open_format
 from capgen.overwriting import (
     OWN_JOURNAL,
     OWN_UNDO,
@@ -47,14 +49,13 @@ from capgen.overwriting import (
     Output,
     check_outputs,
 )
-from capgen.paths import check_place
+from capgen.paths import check_place, writing
 from capgen.records import Caption
-from capgen.reviews.journal import reviews_path
-from capgen.reviews.reviewed_records import read_reviewed
-from capgen.undo import UndoFile
+from capgen.reviews.journal import read_reviews, reviews_path
+from capgen.reviews.reviewed_records import read_records, with_reviews
+from capgen.undo_file import UndoFile
 
 if TYPE_CHECKING:
-    from capgen.alt_text.write_texts import WrittenPage
     from capgen.captioning.batch.sources import Source
     from capgen.cli.alt.options import FillPlaces
     from capgen.output.files import Target
@@ -95,21 +96,24 @@ def run_fill(console: Console, job: FillJob) -> int:
     asked = sources(site, download=job.fill.download)
     tally = _Tally()
     _tell_impossible(console, site, asked, tally)
-    if not asked:
-        left = "that could be captioned" if site.missing else "without alternative text"
-        console.note(f"no image {left}")
-        return int(bool(tally.problems or site.unreadable))
     _check_outputs(job, site, asked)
-    code = _caption(console, job, target, asked, contexts(site, asked))
-    if job.fill.review:
+    earlier, code = earlier_records(target.path, site, asked), 0
+    if asked:
+        code = _caption(console, job, target, asked, contexts(site, asked))
+        _put_back(target, earlier)
+    if job.fill.review and (asked or earlier):
         review_records(
             console, target.path, job.places, ReviewJob(limits=job.limits, model=job.model)
         )
-    texts = _texts(target.path, job.fill, tally)
+    texts, corrected = _texts(target.path, job.fill, asked, tally)
     undo = None if job.places.dry_run else UndoFile(job.places.undo_file)
-    for page in write_site(site, texts, undo):
+    for page in write_site(site, texts, corrected, undo):
         _tell_page(console, page, tally, diff=job.places.dry_run)
-    _tell(console, job, tally)
+    if asked or tally.written:
+        _tell(console, job, tally)
+    else:
+        left = "that could be captioned" if site.missing else "without alternative text"
+        console.note(f"no image {left}")
     return int(bool(code or tally.problems or site.unreadable))
 
 
@@ -163,12 +167,30 @@ def _caption(
     return run_batch(console, captioner, batch, lanes)
 
 
-def _texts(records: Path, fill: AltFillOptions, tally: _Tally) -> dict[str, str]:
-    chosen = choose(read_reviewed(records), ApplyOptions(only=fill.only))
+def _put_back(target: Target, earlier: Sequence[Caption]) -> None:
+    """Add the captions of earlier runs to the records, behind the new ones."""
+    if earlier:
+        records = read_records(target.path)
+        with writing(target.path) as whole, open_format(whole, target.format) as write:
+            for record in (*records, *earlier):
+                write(record, None)
+
+
+def _texts(
+    records: Path, fill: AltFillOptions, asked: Mapping[str, Source], tally: _Tally
+) -> tuple[dict[str, str], dict[str, Correction]]:
+    """Return the texts for images without one, and what people decided about earlier ones."""
+    if not records.is_file():
+        return {}, {}
+    locator, reviews = Locator(records.parent, {}), read_reviews(reviews_path(records))
+    known = read_records(records)
+    fresh = [each for each in known if record_key(each, locator) in asked]
+    chosen = choose(with_reviews(fresh, reviews), ApplyOptions(only=fill.only))
     tally.left_out = chosen.left_out
     captions = [record for record in chosen.records if isinstance(record, Caption)]
-    locator = Locator(records.parent, {})
-    return texts_of(captions, {number: locator.file(each) for number, each in enumerate(captions)})
+    texts = texts_of(captions, {number: locator.file(each) for number, each in enumerate(captions)})
+    captions = [record for record in known if isinstance(record, Caption)]
+    return texts, corrections(captions, reviews, fill.only, locator)
 
 
 def _tell_page(console: Console, page: WrittenPage, tally: _Tally, *, diff: bool) -> None:
@@ -197,6 +219,11 @@ def _tell(console: Console, job: FillJob, tally: _Tally) -> None:
     pages = f"{tally.pages:,} page{'' if tally.pages == 1 else 's'}"
     if job.places.dry_run:
         console.note(f"{texts} would be written into {pages}{rest}")
+        if tally.written and not job.fill.review:
+            records = shlex.quote(str(job.places.output))
+            console.note(
+                f"next: capgen review {records}, then the same without --dry-run writes them"
+            )
         return
     console.note(f"{texts} written into {pages}{rest}")
     if tally.written:

@@ -30,13 +30,14 @@ def show_scan(console: Console, site: Site) -> None:
 
 
 def tell_image_root(console: Console, site: Site) -> None:
-    """Tell the option for images of the site's own addresses that were not found."""
-    lost = [
+    """Tell the option for images of the site's own addresses, if none of these was found."""
+    own = [
         image
-        for image in site.missing
-        if image.file is None and image.address is None and image.place.address.startswith("/")
+        for image in site.images
+        if image.address is None and image.place.address.startswith("/")
     ]
-    if lost:
+    lost = any(image.place.state == "missing" for image in own)
+    if lost and all(image.file is None for image in own):
         console.note("--image-root FOLDER says where the images are whose addresses begin with /")
 
 
@@ -116,6 +117,8 @@ def problem_of(image: SiteImage) -> str:
     """Return why an image cannot get a text; empty if it can."""
     if image.place.edit is None:
         return " (its alternative text cannot be changed there)"
+    if image.is_drawing:
+        return " (an SVG drawing: write its text yourself)"
     if image.file is not None:
         return ""
     if image.address is not None:

@@ -93,7 +93,7 @@ def _apply(
     from capgen.cli.beside import open_beside
     from capgen.reviews.records_files import PAGES
     from capgen.reviews.reviewed_records import read_reviewed
-    from capgen.undo import known_originals
+    from capgen.undo_file import known_originals
 
     chosen = choose(read_reviewed(records), which)
     if records.suffix.lower() in PAGES:

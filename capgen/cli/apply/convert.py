@@ -83,7 +83,7 @@ def _convert(
     from capgen.applying.locate import Locator
     from capgen.cli.apply.run import ApplyJob, run_apply
     from capgen.reviews.reviewed_records import read_reviewed
-    from capgen.undo import known_originals
+    from capgen.undo_file import known_originals
 
     chosen = Chosen(read_reviewed(records), Counter())
     finder = Locator(records.parent, known_originals(places.undo_file))

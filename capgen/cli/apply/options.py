@@ -19,7 +19,7 @@ class ApplyPlaces(OutputOptions):
         bool,
         typer.Option(
             "--dry-run",
-            help="Change nothing, and say what would be done.",
+            help="Change nothing; print what would be written.",
             rich_help_panel=OUTPUT_PANEL,
         ),
         After("write_metadata"),

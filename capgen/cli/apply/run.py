@@ -17,6 +17,7 @@ from capgen.cli.beside import already_there, summarise
 from capgen.cli.console import Console, listed
 from capgen.config import ImageLimits
 from capgen.errors import StorageError
+from capgen.images.decoders import printable
 from capgen.output.beside import BesideWriters
 from capgen.output.files import Target
 from capgen.records import Caption, Record
@@ -60,14 +61,17 @@ class _Tally:
     kept: int = 0
     already: int = 0
 
-    def add(self, done: Applied) -> None:
+    def add(self, done: Applied) -> bool:
+        """Count what became of a record; return whether its caption is, or would be, written."""
         self.failed += bool(done.problems)
         self.repeated += done.repeated
         self.kept += done.kept
         already = done.already and not done.problems and not self.files
         self.already += already
-        if not (done.problems or done.repeated or done.kept or already):
+        written = not (done.problems or done.repeated or done.kept or already)
+        if written:
             self.written[kind_of(done.record)] += 1
+        return written
 
 
 def run_apply(console: Console, job: ApplyJob) -> int:
@@ -91,7 +95,8 @@ def run_apply(console: Console, job: ApplyJob) -> int:
             for done in apply_records(job.chosen.records, job.locator, places):
                 files.write(done)
                 done = outputs.with_problems(done)
-                tally.add(done)
+                if tally.add(done) and job.places.dry_run and not job.places.as_json:
+                    _show(console, done)
                 advance()
                 if not console.quiet:
                     for message, hint in done.problems:
@@ -106,6 +111,12 @@ def run_apply(console: Console, job: ApplyJob) -> int:
         console.json([record.to_dict() for record in records])
     _summarise(console, job, tally, [each for each in job.targets if each not in files.failed])
     return int(tally.failed > 0 or bool(files.failed))
+
+
+def _show(console: Console, done: Applied) -> None:
+    """Print what would be written about an image."""
+    if done.image is not None and isinstance(done.record, Caption):
+        console.data(f"{printable(done.image)}: {printable(done.record.text)}")
 
 
 def _reviewed(job: ApplyJob) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from capgen.captioning.batch.journal import journal_path
-from capgen.captioning.batch.pipeline import BatchFinished, BatchRun, caption_all
+from capgen.captioning.batch.pipeline import BatchFinished, BatchRun, ImageDone, caption_all
 from capgen.captioning.captioner import Captioner
 from capgen.captioning.endpoint.counting import CountingRuntime
 from capgen.captioning.prompts import resolve_prompt
@@ -15,7 +15,8 @@ from capgen.images.decoders import printable
 from capgen.output.beside import BesideWriters
 from capgen.output.files import journaled
 from capgen.output.stored import LocalCopies
-from capgen.undo import known_originals
+from capgen.records import CaptionFailure
+from capgen.undo_file import known_originals
 
 
 def count_images(console: Console, model: ModelOptions, job: BatchJob) -> int:
@@ -42,6 +43,10 @@ def count_images(console: Console, model: ModelOptions, job: BatchJob) -> int:
     done = unreadable = 0
     try:
         for event in caption_all(captioner, sources_of(job, beside), run):
+            failure = event.record if isinstance(event, ImageDone) else None
+            unsent = isinstance(failure, CaptionFailure) and failure.code == runtime.code
+            if isinstance(failure, CaptionFailure) and not (unsent or console.quiet):
+                console.error(failure.message, failure.hint)
             if isinstance(event, BatchFinished):
                 failed = sum(n for code, n in event.failures.items() if code != runtime.code)
                 done, unreadable = event.reused, failed

@@ -17,7 +17,7 @@ from capgen.cli.caption.options import Results, Run
 from capgen.cli.caption.outputs import Captioned, CaptionOutputs
 from capgen.cli.caption.progress import BatchScreen, summary
 from capgen.cli.caption.tally import Tally, interrupted
-from capgen.cli.console import Console, caption_fields, listed
+from capgen.cli.console import Console, caption_fields, counted, listed
 from capgen.config import DecodeOptions, ImageLimits
 from capgen.errors import StorageError
 from capgen.output.beside import BesideWriters
@@ -26,7 +26,7 @@ from capgen.output.files import Target
 from capgen.output.sidecars import Sidecars
 from capgen.output.tags import tags_of
 from capgen.records import Caption, Record
-from capgen.undo import known_originals
+from capgen.undo_file import known_originals
 
 # Also gets whether the caption was written beside the image or into it.
 RecordWriter = Callable[[ImageDone, bool], None]
@@ -125,9 +125,16 @@ def _run(console: Console, captioner: Captioner, job: BatchJob, lanes: int, tall
                 finished = tally.stopped()
                 break
     assert finished is not None
-    kept = outputs.close(failed=files.failed, stopped=finished.stopped)
+    unmet = 0 if finished.stopped else outputs.unmet
+    # Without any image, a disk may be missing, and with it only for now what was done.
+    missing = unmet > 0 and not finished.captions
+    kept = outputs.close(failed=files.failed, stopped=finished.stopped or missing)
     written = [target for target in job.targets if target not in files.failed]
     _summarise(console, job, finished, tally.unwritten, beside, written)
+    if unmet:
+        console.note(
+            f"left out: {counted(unmet, 'record')} from an earlier run (images no longer there)"
+        )
     if kept:
         names = listed([str(journal.path) for journal in kept])
         console.note(f"keeping {names}: the same command will skip what is done")

@@ -95,6 +95,13 @@ class CaptionOutputs:
                 return found
         return record
 
+    @property
+    def unmet(self) -> int:
+        """Records of the file that the run goes on from whose images are not among the inputs."""
+        if self._main is None or not self._main.kind.holds_records:
+            return 0  # all stay in the journal
+        return self._journals[self._main].unmet
+
     def shown(self, item: Captioned) -> Record:
         """Return the record that messages and counts are about: the first output's."""
         if not self._targets:

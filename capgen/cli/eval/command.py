@@ -131,7 +131,15 @@ def eval_command(
     if judged.predictions is not None and on_command_line(context, "model"):
         raise UsageError("--model and --predictions cannot be used together")
     inputs = (judged.data_dir, judged.references, judged.predictions, judged.compare, judged.verify)
-    output.check([*inputs, document_frequencies, config.objects, config.instances])
+    output.check(
+        [*inputs, document_frequencies, config.objects, config.instances],
+        systems=1 + (judged.compare is not None),
+    )
+    if judged.references is not None and on_command_line(context, "split"):
+        raise UsageError(
+            "--split is of a data set; the file of --references is used whole",
+            hint="Leave out one of the two.",
+        )
     if judged.verify is not None:
         if judged.predictions or judged.compare or on_command_line(context, "model"):
             raise UsageError("--verify scores the captions of a report, and no others")
@@ -190,7 +198,8 @@ def eval_command(
         )
         console.note(f"report written to {output.html_file}")
     scored = [comparison.first, comparison.second] if comparison else [results[0]]
-    if not output.show_rows(console, scored) and not output.printed:
+    differences = [comparison.differences] if comparison else []
+    if not output.show_rows(console, scored, differences) and not output.printed:
         show(console, results[0], comparison, output.samples)
     if any(one.failures or one.scores.failed for one in results.values()):
         raise typer.Exit(1)

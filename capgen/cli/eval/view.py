@@ -23,6 +23,7 @@ from capgen.evaluation.events import (
 from capgen.evaluation.result import Evaluation
 from capgen.images.decoders import printable
 from capgen.metrics.bootstrap import Interval
+from capgen.metrics.definitions import shown_name
 from capgen.metrics.score_report import left_out_notes
 from capgen.metrics.tokenizers import CHARACTERS
 
@@ -74,26 +75,30 @@ def show(
         console.show(_scores(evaluation))
         console.show(_language(evaluation))
     else:
-        first, second = comparison.first, comparison.second
-        names = f"{printable(first.name)} (first) and {printable(second.name)} (second)"
-        console.data(f"{names} on {where(first)}")
-        console.show(_differences(comparison))
-        console.data(
-            "Diff.: first - second; +/=/-: images on which the first is better, equal, worse"
-        )
-        for image_id, difference in comparison.disagreements(_DISAGREEMENTS):
-            metric = ranking_metric(first.scores)
-            console.data(f"\n{_image(first, image_id)}: {metric} differs by {difference:+.3f}")
-            console.show(_disagreement(comparison, image_id))
+        _show_comparison(console, comparison)
     for image_id in drawn(evaluation, samples, seed=evaluation.config.report_seed):
         console.data(f"\n{_image(evaluation, image_id)}")
         console.show(_sample(evaluation, image_id))
 
 
+def _show_comparison(console: Console, comparison: Comparison) -> None:
+    first, second = comparison.first, comparison.second
+    # The table comes last, where it is seen: the images fill more than a screen.
+    for image_id, difference in comparison.disagreements(_DISAGREEMENTS):
+        metric = shown_name(ranking_metric(first.scores))
+        console.data(f"{_image(first, image_id)}: {metric} differs by {difference:+.3f}")
+        console.show(_disagreement(comparison, image_id))
+        console.data("")
+    names = f"{printable(first.name)} (first) and {printable(second.name)} (second)"
+    console.data(f"{names} on {where(first)}")
+    console.show(_differences(comparison))
+    console.data("Diff.: first - second; +/=/-: images on which the first is better, equal, worse")
+
+
 def _scores(evaluation: Evaluation) -> Table:
     table = _table("Metric", "Score", "95 % interval")
     for name, value in evaluation.scores.corpus.items():
-        add_row(table, name, f"{value:.4f}", _interval(evaluation.intervals.get(name)))
+        add_row(table, shown_name(name), f"{value:.4f}", _interval(evaluation.intervals.get(name)))
     return table
 
 
@@ -122,7 +127,7 @@ def _differences(comparison: Comparison) -> Table:
     for name, item in comparison.differences.items():
         add_row(
             table,
-            name,
+            shown_name(name),
             f"{item.first:.4f}",
             f"{item.second:.4f}",
             f"{item.difference.value:+.4f}",

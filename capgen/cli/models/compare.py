@@ -30,7 +30,7 @@ from capgen.config.prompts import PromptOptions
 
 EXAMPLES = examples(
     "capgen models compare mini RUN/best-eval --dataset flickr8k",
-    "capgen models compare RUN --data-dir flickr8k/ --html comparison.html",
+    "capgen models compare RUN mini --data-dir flickr8k/ --html comparison.html",
 )
 
 
@@ -102,12 +102,13 @@ def compare_command(
     Differences are the first model minus the other, with 95 % bootstrap intervals and paired
     p-values.
     """
-    files.check([compared.data_dir])
+    from capgen.registry.compare import comparison_events, models_to_compare
+
+    files.check([compared.data_dir], systems=len(models_to_compare(compared.models)))
 
     from capgen.cli.models import view
     from capgen.evaluation.evaluation_set import evaluation_set
     from capgen.metrics.definitions import check_names
-    from capgen.registry.compare import comparison_events
     from capgen.registry.report import write_comparison
     from capgen.registry.speed import SpeedOptions
 
@@ -132,7 +133,8 @@ def compare_command(
     if files.html_file is not None:
         write_comparison(files.html_file, comparison, examples=files.disputed)
         console.note(f"page written to {files.html_file}")
-    if not files.show_rows(console, comparison.evaluations) and not files.printed:
+    differences = [each.differences for each in comparison.comparisons]
+    if not files.show_rows(console, comparison.evaluations, differences) and not files.printed:
         view.show_comparison(console, comparison)
     if any(one.failures or one.scores.failed for one in comparison.evaluations):
         raise typer.Exit(1)

@@ -204,6 +204,7 @@ def _until_finished(events: Iterable[Any]) -> Iterable[Any]:
 
 def show_comparison(console: Console, comparison: ModelComparison) -> None:
     from capgen.cli.eval.view import show, where
+    from capgen.metrics.definitions import shown_name
     from capgen.registry import learning_curves
 
     console.data(where(comparison.evaluations[0]))
@@ -214,7 +215,7 @@ def show_comparison(console: Console, comparison: ModelComparison) -> None:
             value, interval = evaluation.scores.corpus.get(metric), evaluation.intervals.get(metric)
             ends = "" if interval is None else f" ({interval.low:.3f}..{interval.high:.3f})"
             cells.append("" if value is None else f"{value:.4f}{ends}")
-        add_row(table, metric, *cells)
+        add_row(table, shown_name(metric), *cells)
     add_row(table, "parameters", *(_millions(entry.parameters) for entry in comparison.entries))
     add_row(table, "stored as", *(entry.precision for entry in comparison.entries))
     add_row(table, "size", *(_megabytes(entry.size) for entry in comparison.entries))

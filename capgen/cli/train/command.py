@@ -26,7 +26,7 @@ from capgen.config.training_groups import (
     TrainedModel,
 )
 from capgen.config.training_run_groups import Machine, Tracking, ValidationSettings
-from capgen.errors import UsageError
+from capgen.errors import StorageError, UsageError
 from capgen.paths import config_file
 from capgen.training.plan.recipes import recipes
 
@@ -197,6 +197,10 @@ def render(events: Iterable[Event], run: str = "") -> Event | None:
                 final = event
         except (KeyboardInterrupt, SystemExit):
             screen.interrupted()
+            raise
+        except StorageError as error:  # a full disk, above all
+            if screen.go_on:
+                error.hint = f"{error.hint} Then go on: {screen.go_on}".strip()
             raise
     return final
 

@@ -29,7 +29,7 @@ from capgen.records import (
 _SECONDS_BETWEEN_LINES = 30.0
 _STAGES = {
     "photos": "decoding images",
-    "features": "frozen encoder",
+    "features": "encoding images",
     "captions": "teacher's captions",
 }
 _METRICS = ("METEOR", "BLEU-1", "BLEU-4", "ROUGE-L", "CIDEr-D")
@@ -129,7 +129,12 @@ class TrainingScreen:
                 f"stopped before {next_work}, {self._label_prefix}{_preparation(event)}: "
                 f"{event.done} of {event.total} done; what is done is kept"
             )
-        self._line(f"Go on: capgen train --resume {run_name(Path(self._run))}")
+        self._line(f"Go on: {self.go_on}")
+
+    @property
+    def go_on(self) -> str:
+        """The command that goes on with the run; empty if there is nothing to go on with."""
+        return f"capgen train --resume {run_name(Path(self._run))}" if self._run else ""
 
     def _started(self, event: RunStarted) -> None:
         self._preparing = None

@@ -25,7 +25,7 @@ from capgen.data.formats import (
     webdataset,
 )
 from capgen.data.formats.reading import Reading, ReadOptions
-from capgen.data.formats.seen import choice_of, what_is_seen
+from capgen.data.formats.unknown_layout import choice_of, what_is_seen
 from capgen.data.problems import Report
 from capgen.data.splits import split_name
 from capgen.errors import DataError, UsageError, did_you_mean

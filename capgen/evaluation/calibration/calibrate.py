@@ -87,6 +87,7 @@ def calibrate(
     if negatives is not None and not given:
         raise DataError(f"{negatives} contains no images")
     photos = images_of(data)
+    _check_enough(len(photos), data)  # before the work, and again for what came of it
     drawn: Iterable[ImageSource] = draw_negatives(config.drawn, config.fit_seed)
     images = itertools.chain[ImageSource](photos, given, drawn)
     total = len(photos) + len(given) + config.drawn
@@ -102,11 +103,7 @@ def calibrate(
     known, scores, described = _judged(data, observations[: len(photos)], config.metric)
     unknown = [item for item in observations[len(photos) :] if item is not None]
     reviewed = isinstance(data, ReviewedImages)
-    if len(known) < _MIN_IMAGES:
-        raise DataError(
-            f"Calibration needs at least {_MIN_IMAGES} images, and has {len(known)}",
-            hint=_REVIEWS_HINT if reviewed else "",
-        )
+    _check_enough(len(known), data)
     fit, quality = fit_confidence(known, scores, unknown, config, reviewed=reviewed)
     provenance = {
         "data": described,
@@ -133,6 +130,14 @@ def images_of(data: Sequence[EvaluationSet] | ReviewedImages) -> Sequence[Path]:
     if isinstance(data, ReviewedImages):
         return data.images
     return [example.image for eval_set in data for example in eval_set.examples]
+
+
+def _check_enough(images: int, data: Sequence[EvaluationSet] | ReviewedImages) -> None:
+    if images < _MIN_IMAGES:
+        raise DataError(
+            f"Calibration needs at least {_MIN_IMAGES} images, and has {images}",
+            hint=_REVIEWS_HINT if isinstance(data, ReviewedImages) else "",
+        )
 
 
 def _judged(

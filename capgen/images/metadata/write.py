@@ -17,7 +17,7 @@ from capgen.images.metadata.file_formats import module_for
 from capgen.images.metadata.keywords import read_keywords, with_keywords
 from capgen.paths import replace_file, storage_errors
 from capgen.records import WriteOutcome
-from capgen.undo import UndoFile
+from capgen.undo_file import UndoFile
 
 
 class MetadataWriter:

@@ -1,7 +1,7 @@
 // What is known about the record that is shown, and other captions for it.
 
 import { ask } from "./api.js";
-import { byId, element, percent, text } from "./dom.js";
+import { byId, element, hint, percent, sentence, text } from "./dom.js";
 
 const HELD = 50;
 const MODEL_PATIENCE = 600_000; // the first request loads the model
@@ -57,7 +57,7 @@ export class Details {
       this.#drawCaptions();
       this.tell(`${captions.length} captions: choose one with its digit.`);
     } catch (error) {
-      this.tell(`No captions: ${error.message} ${error.hint ?? ""}`);
+      this.tell(`No captions: ${sentence(error.message)}${hint(error)}`);
     }
   }
 

@@ -35,3 +35,7 @@ export function shortened(content, length) {
   const line = content.replace(/\s+/g, " ");
   return line.length > length ? `${line.slice(0, length).replace(/[\uD800-\uDBFF]$/, "")}…` : line;
 }
+
+// The server's messages end as in the terminal, without a full stop.
+export const sentence = (said) => (/[.!?…]$/.test(said) ? said : `${said}.`);
+export const hint = (fault) => (fault.hint ? ` ${fault.hint}` : "");

@@ -1,7 +1,7 @@
 // Where the model looked, word by word.
 
 import { fetchBlob } from "./api.js";
-import { byId, element } from "./dom.js";
+import { byId, element, hint, sentence } from "./dom.js";
 
 export async function showLooked(row) {
   const dialog = byId("looked");
@@ -19,7 +19,7 @@ export async function showLooked(row) {
   } catch (error) {
     if (error.name === "AbortError") return;
     content.replaceChildren(
-      element("p", { class: "bad" }, `${error.message} ${error.hint ?? ""}`),
+      element("p", { class: "bad" }, `${sentence(error.message)}${hint(error)}`),
     );
   }
 }

@@ -2,7 +2,7 @@
 
 import { ask } from "./api.js";
 import { difference } from "./difference.js";
-import { byId, element, plural, text } from "./dom.js";
+import { byId, element, hint, plural, sentence, text } from "./dom.js";
 
 const AT_ONCE = 100; // changes drawn at a time
 
@@ -54,7 +54,7 @@ export class Replace {
         changes.length ? "" : `Nothing found in ${plural(question.ids.length, "caption")}.`;
     } catch (error) {
       this.#show([]);
-      byId("replace-said").textContent = `${error.message} ${error.hint ?? ""}`;
+      byId("replace-said").textContent = `${sentence(error.message)}${hint(error)}`;
     }
   }
 

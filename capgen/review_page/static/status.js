@@ -1,6 +1,6 @@
 // What the page says: counts, what was saved, and what could not be.
 
-import { byId, plural, text } from "./dom.js";
+import { byId, hint, plural, sentence, text } from "./dom.js";
 
 export class Status {
   #items;
@@ -92,10 +92,6 @@ export class Status {
     }
   }
 }
-
-// The server's messages end as in the terminal, without a full stop.
-const sentence = (text) => (/[.!?…]$/.test(text) ? text : `${text}.`);
-const hint = (fault) => (fault.hint ? ` ${fault.hint}` : "");
 
 // An unchanged text is not set again: it would be read out again.
 function setText(place, said) {

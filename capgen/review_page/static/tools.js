@@ -1,7 +1,7 @@
 // Search, filter and order, and the list that they give.
 
 import { ask } from "./api.js";
-import { byId, element, plural } from "./dom.js";
+import { byId, element, hint, plural, sentence } from "./dom.js";
 import { FILTERS, ORDERS, RANKED, select } from "./view.js";
 
 const SETTLED = 120; // ms without a key before the search is made
@@ -82,7 +82,7 @@ export class Tools {
       this.tell(`Ordered: ${ORDERS[order]}.`);
     } catch (error) {
       byId("order").value = this.#former;
-      this.tell(`Not ordered: ${error.message} ${error.hint ?? ""}`);
+      this.tell(`Not ordered: ${sentence(error.message)}${hint(error)}`);
     }
     return undefined;
   }

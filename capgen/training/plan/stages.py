@@ -179,9 +179,10 @@ def _resolved(
 ) -> Plan:
     path = None if file is None else find_settings(file)
     content = {} if path is None else read_toml(path)
+    source = f"recipe {file}" if str(file) in recipes() else str(path)
     tables = content.pop("stage", None)
-    typed = typed_settings(content, str(path))
-    shared = {**(user or {}), **{name: (str(path), value) for name, value in typed.items()}}
+    typed = typed_settings(content, source)
+    shared = {**(user or {}), **{name: (source, value) for name, value in typed.items()}}
     if tables is None:
         config, sources = resolve_layers(*given, shared)
         return Plan(
@@ -200,7 +201,7 @@ def _resolved(
             left_out.append(str(table.get("name")))
             continue
         before = stages[-1] if stages else None
-        stages.append(_stage(number - len(left_out), table, before, str(path), given, shared))
+        stages.append(_stage(number - len(left_out), table, before, source, given, shared))
     return Plan(stages=tuple(stages), left_out=tuple(left_out))
 
 

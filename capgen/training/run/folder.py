@@ -5,24 +5,32 @@ from __future__ import annotations
 import datetime
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Unpack
 
 from capgen.config import TrainConfig
 from capgen.config.training_keywords import TrainKeywords
 from capgen.errors import UsageError, did_you_mean
+from capgen.locks import Lock
 from capgen.models.checkpoint import recover_folder
 from capgen.models.folder import BEST_EVAL as BEST_EVAL
 from capgen.models.folder import BEST_LOSS as BEST_LOSS
 from capgen.models.folder import CHECKPOINTS as CHECKPOINTS
 from capgen.models.folder import LAST as LAST
-from capgen.models.folder import RUN_ENVIRONMENT_FILE, RUN_SETTINGS_FILE
+from capgen.models.folder import (
+    RUN_ENVIRONMENT_FILE,
+    RUN_LOCK_FILE,
+    RUN_SETTINGS_FILE,
+    being_trained,
+)
 from capgen.models.run_events import EVENTS_FILE
 from capgen.overwriting import Content, check_output
 from capgen.paths import run_name, runs_dir, storage_errors, write_text
 from capgen.records import Event, RunFinished
 from capgen.training.plan.settings import TOML_TITLE, read_settings, to_toml
+from capgen.training.processes.base import Processes
 
 CONFIG_FILE = RUN_SETTINGS_FILE
 ENVIRONMENT_FILE = RUN_ENVIRONMENT_FILE
@@ -54,7 +62,7 @@ class RunFolder:
         path = config.output_dir or (
             runs_dir() / config.name if config.name else _new_folder(config.preset)
         )
-        if (path / EVENTS_FILE).exists():
+        if (path / EVENTS_FILE).exists() or being_trained(path):
             raise UsageError(
                 f"{path} already holds a training run",
                 hint=f"Continue with --resume {run_name(path)}, "
@@ -104,6 +112,12 @@ class RunFolder:
             with storage_errors(file):
                 os.truncate(file, size)
 
+    def forget_first(self, size: int) -> None:
+        """Remove the first `size` bytes of events."""
+        file = self.path / EVENTS_FILE
+        if file.is_file():
+            write_text(file, file.read_bytes()[size:].decode())
+
     def write_record(self, name: str, content: Mapping[str, Any]) -> None:
         """Write a JSON file into the folder."""
         write_text(self.path / name, json.dumps(content, indent=2) + "\n")
@@ -126,6 +140,28 @@ class RunFolder:
     def checkpoint(self, name: str) -> Path:
         """Return the folder of a checkpoint."""
         return self.path / name
+
+
+@contextmanager
+def only_trainer(processes: Processes, run: Path) -> Iterator[None]:
+    """Keep all but this run's processes from training in its folder, renaming or removing it.
+
+    Raises:
+        UsageError: Another process trains in the folder.
+    """
+    lock = Lock(run / RUN_LOCK_FILE)
+    if not processes.first(lock.take):
+        raise UsageError(
+            f"Another process is training {run}",
+            hint="Wait for it or stop it first; `fg` continues what Ctrl-Z has suspended.",
+        )
+    try:
+        yield
+    finally:
+        if processes.rank == 0:
+            with suppress(OSError):  # Windows keeps the file while it is open
+                (run / RUN_LOCK_FILE).unlink(missing_ok=True)
+            lock.release()
 
 
 def read_config(file: Path, **changes: Unpack[TrainKeywords]) -> TrainConfig:

@@ -30,6 +30,10 @@ from capgen.training.processes.base import Processes
 from capgen.training.processes.crews import ALONE, Crew, crew_of
 from capgen.training.validation.language_limits import check_limits
 
+# With fewer training images a new captioner hardly learns to speak; with fewer val images, scores
+# cannot tell one epoch or run from the next.
+_FEW_TRAIN, _FEW_VAL = 1000, 100
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunData:
@@ -206,9 +210,24 @@ def data_notices(data: RunData) -> Iterator[Notice]:
         reason = f"{data.dataset.name} has no val split: " if data.config.validation else ""
         reason = reason if data.config.sees_images else "Learning from text alone: "
         yield Notice(message=f"{reason}no validation; best-eval is the model of the last epoch")
+    yield from _small_splits(data)
     yield from data.texts.notices
     yield from coverage_notices(data.learner.codec, data.splits["train"])
     words = data.learner.captioning.added_words
     if words:
         some = ", ".join(words[:10]) + (", …" if len(words) > 10 else "")
         yield Notice(message=f"New words in the vocabulary ({len(words)}): {some}")
+
+
+def _small_splits(data: RunData) -> Iterator[Notice]:
+    seen, val = len(data.splits["train"]), len(data.splits.get("val", ()))
+    if data.config.init is None and data.config.sees_images and seen < _FEW_TRAIN:
+        yield Notice(
+            message=f"{seen:,} training images are few for a new captioner; --init mini goes on "
+            "from the bundled one"
+        )
+    if 0 < val < _FEW_VAL and data.config.eval_limit is None:
+        yield Notice(
+            message=f"val has {val} images: with fewer than {_FEW_VAL}, scores depend much on "
+            "which they are"
+        )

@@ -87,8 +87,9 @@ class Session:
             raise
 
     def _work(self) -> Iterator[Event]:
+        earlier = self.folder.events_size
         trainer, validator = yield from prepare(self.data, self.frozen, self.stop)
-        yield self._begin(trainer)
+        yield self._begin(trainer, earlier)
         if self.main and trainer.step == 0 and has_limits(self.config):
             yield self._save_start(trainer)
         self.stop.patient = True
@@ -103,14 +104,15 @@ class Session:
         yield from self._test()
         yield self._finished(trainer)
 
-    def _begin(self, trainer: Trainer) -> Event:
+    def _begin(self, trainer: Trainer, earlier: int) -> Event:
+        """Start or load the trainer; `earlier` are the bytes of events of earlier processes."""
         state = newest_state(self.store, self.processes) if self.resumed else None
         if state is not None:
             return self._load(trainer, state)
         trainer.start_alike()
         if self.main:
             if self.resumed:
-                self.folder.forget_after(0)
+                self.folder.forget_first(earlier)
             self.folder.write_record(ENVIRONMENT_FILE, self.checkpoints.environment())
         parameters = list(self.captioning.model.parameters())
         model = self.captioning.model.config.to_dict()

@@ -21,7 +21,7 @@ from capgen.records import Event, RunCreated
 from capgen.training.processes.base import Processes
 from capgen.training.processes.folders import SharedFolder
 from capgen.training.processes.join import joined_processes
-from capgen.training.run.folder import CONFIG_FILE, RunFolder, read_config
+from capgen.training.run.folder import CONFIG_FILE, RunFolder, only_trainer, read_config
 from capgen.training.run.listeners import Listeners, run_to_end
 from capgen.training.run.run_data import RunData, open_run_data
 from capgen.training.run.session import Session
@@ -58,10 +58,11 @@ def train(
     """
     with joined_processes(config.device, START) as processes:
         session = new_session(config, processes, stop)
-        if session.main:
-            yield RunCreated(run=str(session.folder.path))
-        listeners = Listeners(session.folder, config, config.to_dict(), tracker)
-        yield from run_to_end(session, listeners)
+        with only_trainer(processes, session.place.path):
+            if session.main:
+                yield RunCreated(run=str(session.folder.path))
+            listeners = Listeners(session.folder, config, config.to_dict(), tracker)
+            yield from run_to_end(session, listeners)
 
 
 def resume(
@@ -85,12 +86,14 @@ def resume(
         As `train`.
 
     Raises:
-        UsageError: There is no such run, it is finished, or a setting may not differ.
+        UsageError: There is no such run, it is finished, another process trains it, or a setting
+            may not differ.
         CapgenError: As for `train`.
     """
     with joined_processes(saved_device(run, machine), GO_ON) as processes:
         place = find_run(processes, run, machine)
-        yield from go_on(place, processes, tracker=tracker, stop=stop, **machine)
+        with only_trainer(processes, place.path):
+            yield from go_on(place, processes, tracker=tracker, stop=stop, **machine)
 
 
 def go_on(

@@ -31,7 +31,7 @@ from capgen.training.processes.base import Processes
 from capgen.training.processes.folders import SharedFolder
 from capgen.training.processes.join import joined_processes
 from capgen.training.run import train
-from capgen.training.run.folder import CONFIG_FILE, RunFolder
+from capgen.training.run.folder import CONFIG_FILE, RunFolder, only_trainer
 from capgen.training.run.listeners import Listeners, run_to_end
 from capgen.training.run.session import Session, how_to_go_on
 from capgen.training.run.stages_folder import StagedFolder, stage_finished
@@ -68,10 +68,11 @@ def _train_stages(plan: Plan, tracker: Tracker | None, stop: StopRequest | None)
         place = SharedFolder(processes, processes.first(lambda: _new_folder(plan)))
         folder = StagedFolder(place.here, plan)
         try:
-            stages = _Stages(folder, place, processes, tracker, stop, {})
-            if processes.rank == 0:
-                yield RunCreated(run=str(folder.path))
-            yield from stages.run(0, started=False)
+            with only_trainer(processes, place.path):
+                stages = _Stages(folder, place, processes, tracker, stop, {})
+                if processes.rank == 0:
+                    yield RunCreated(run=str(folder.path))
+                yield from stages.run(0, started=False)
         except CapgenError:
             if processes.rank == 0 and not folder.events_size:
                 folder.discard_plan()
@@ -110,19 +111,21 @@ def resume_run(
         As `train_stages`.
 
     Raises:
-        UsageError: There is no such run, it is finished, or a setting may not differ.
+        UsageError: There is no such run, it is finished, another process trains it, or a setting
+            may not differ.
         CapgenError: As for `capgen.training.run.train.train`.
     """
     with joined_processes(train.saved_device(run, machine), train.GO_ON) as processes:
         place = train.find_run(processes, run, machine)
-        if "stage" not in read_toml(place.here / CONFIG_FILE):
-            yield from train.go_on(place, processes, tracker=tracker, stop=stop, **machine)
-            return
-        folder = StagedFolder(place.here, read_plan(place.here / CONFIG_FILE))
-        processes.first(folder.recover)
-        done, started = processes.first(lambda: folder.place)
-        stages = _Stages(folder, place, processes, tracker, stop, dict(machine))
-        yield from stages.run(done, started=started)
+        with only_trainer(processes, place.path):
+            if "stage" not in read_toml(place.here / CONFIG_FILE):
+                yield from train.go_on(place, processes, tracker=tracker, stop=stop, **machine)
+                return
+            folder = StagedFolder(place.here, read_plan(place.here / CONFIG_FILE))
+            processes.first(folder.recover)
+            done, started = processes.first(lambda: folder.place)
+            stages = _Stages(folder, place, processes, tracker, stop, dict(machine))
+            yield from stages.run(done, started=started)
 
 
 class _Stages:

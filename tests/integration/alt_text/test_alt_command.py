@@ -13,7 +13,8 @@ from capgen.cli.console import Console
 from capgen.cli.main import main
 from capgen.cli.review import tell_next
 from capgen.records import Review
-from capgen.reviews.journal import Decision, ImageKey, ReviewJournal, reviews_path
+from capgen.reviews.journal import Decision, ImageKey, ReviewJournal, proposed, reviews_path
+from capgen.reviews.reviewed_records import read_records
 from tests.chat_server import ChatServer, chatting
 from tests.minis import draw
 from tests.review_servers import change, decide, running
@@ -46,6 +47,7 @@ FORMS = {
     ],
 }
 FILES = 200
+RECORDS = Path("alt-text.jsonl")
 
 
 def form(template: str, texts: dict[int, str] | None) -> str:
@@ -181,7 +183,8 @@ def test_where_images_are_can_be_told(run: Run) -> None:
     code, _, told = run("alt", "fill", "content")
     assert code == 1 and "--image-root FOLDER" in told
     assert "no image that could be captioned" in told
-    for page in ("![](gone.png)\n", "![](/img/0.png)\n"):
+    # Where one is found, another is not there at all.
+    for page in ("![](gone.png)\n", "![](/img/0.png)\n", "![](/gone/0.png) ![](/img/0.png)\n"):
         site({"content/a.md": page})
         assert "--image-root" not in run("alt", "scan", "content")[2]
 
@@ -206,6 +209,7 @@ def test_a_dry_run_changes_nothing_and_shows_what_would_change(run: Run) -> None
     assert (code, Path("content/a.md").read_text(encoding="utf-8")) == (0, page)
     assert f"+![{captions()['0.png']}](/img/0.png)" in printed
     assert "1 text would be written into 1 page" in told
+    assert "next: capgen review alt-text.jsonl" in told
     assert not Path("capgen-undo.jsonl").exists()
 
 
@@ -225,6 +229,56 @@ def test_decisions_of_a_review_are_written_or_left_out(run: Run) -> None:
         f"![{records[2]['caption']}](</img two/2.png>)\n"
     )
     assert "2 texts written into 1 page; left out: 1 rejected" in told
+
+
+def decide_about(name: str, verdict: str, text: str) -> None:
+    [record] = [each for each in read_records(RECORDS) if Path(each.path or "").name == name]
+    review = Review(verdict=verdict, caption=text, proposed=proposed(record))
+    with closing(ReviewJournal(reviews_path(RECORDS))) as journal:
+        journal.add([Decision(ImageKey.of(record), review)])
+
+
+@pytest.mark.parametrize("new", [False, True])
+def test_what_is_corrected_after_it_was_written_is_written_again(run: Run, new: bool) -> None:
+    page = "![](/img/0.png)\n![mine](/img/0.png)\n![](/img/1.png)\n"
+    site({"content/a.md": page})
+    run("alt", "fill", "content")
+    unseen = captions()["1.png"]
+    for text in ("my words", "my better words"):
+        decide_about("0.png", "edited", text)
+        if new:  # with another image that has no text yet, or without one
+            site({"content/b.md": "![](</img two/2.png>)\n"})
+        assert text in run("alt", "fill", "content", "--dry-run")[1]
+        code, _, told = run("alt", "fill", "content")
+        assert code == 0 and "written into" in told
+        assert Path("content/a.md").read_text(encoding="utf-8") == (
+            f"![{text}](/img/0.png)\n![mine](/img/0.png)\n![{unseen}](/img/1.png)\n"
+        )
+    assert "no image without" in run("alt", "fill", "content")[2]
+    assert run("undo", "capgen-undo.jsonl")[0] == 0
+    assert Path("content/a.md").read_text(encoding="utf-8") == page
+
+
+@pytest.mark.parametrize("only", ["accepted", "edited"])
+def test_a_text_that_a_person_changed_in_the_page_stays(run: Run, only: str) -> None:
+    site({"content/a.md": "![](/img/0.png)\n"})
+    run("alt", "fill", "content")
+    decide_about("0.png", "edited", "words of the review")
+    site({"content/a.md": "![words in the page](/img/0.png)\n"})
+    code, _, told = run("alt", "fill", "content", "--only", only)
+    assert code == 0 and "no image without" in told
+    assert Path("content/a.md").read_text(encoding="utf-8") == "![words in the page](/img/0.png)\n"
+
+
+@pytest.mark.parametrize("records", ["alt-text.jsonl", "alt.json"])
+def test_what_was_written_can_still_be_reviewed(run: Run, records: str) -> None:
+    site({"content/a.md": "![](/img/0.png)\n", "content/b.md": "![](/img/1.png)\n"})
+    run("alt", "fill", "content", "-o", records)
+    site({"content/b.md": "![](</img two/2.png>)\n"})  # 1.png is shown no more
+    for _ in range(2):
+        run("alt", "fill", "content", "-o", records)
+        paths = [Path(each.path or "").name for each in read_records(Path(records))]
+        assert paths == ["2.png", "0.png"]
 
 
 def test_a_second_run_has_nothing_to_do(run: Run) -> None:
@@ -249,6 +303,29 @@ def test_a_model_is_told_what_the_page_says(run: Run) -> None:
     assert "Rex at the sea." in asked
     [record] = map(json.loads, Path("alt-text.jsonl").read_text(encoding="utf-8").splitlines())
     assert "Rex at the sea." in record["prompt"]
+
+
+def test_a_drawing_is_left_to_people(run: Run) -> None:
+    site({"content/a.md": "![](/img/0.png) ![](logo.svg)\n", "content/logo.svg": "<svg/>"})
+    assert "logo.svg (an SVG drawing: write" in run("alt", "scan", "content")[1]
+    code, _, told = run("alt", "fill", "content")
+    assert code == 1 and "1 text written" in told
+    assert "left alone: logo.svg (an SVG drawing" in told
+    assert "cannot decode" not in told
+
+
+def test_captions_of_a_site_have_a_confidence(run: Run) -> None:
+    site({"content/a.md": "![](/img/0.png)\n"})
+    run("alt", "fill", "content", "--dry-run")
+    [record] = map(json.loads, Path("alt-text.jsonl").read_text(encoding="utf-8").splitlines())
+    assert 0 <= record["confidence"] <= 1
+
+
+@pytest.mark.parametrize("command", ["scan", "check", "fill"])
+def test_a_folder_of_images_is_not_taken_for_a_site(run: Run, command: str) -> None:
+    code, _, told = run("alt", command, "static")
+    assert code == 1
+    assert "static has no pages" in told and "capgen caption" in told
 
 
 def test_another_context_is_captioned_anew(run: Run) -> None:

@@ -20,7 +20,7 @@ from capgen.images.metadata.write import read_captions
 from capgen.output.formats import open_format
 from capgen.records import Caption, CaptionFailure, Record, Review
 from capgen.reviews.journal import Decision, ImageKey, ReviewJournal, reviews_path
-from capgen.undo import UndoFile
+from capgen.undo_file import UndoFile
 from tests.images_with_metadata import described, encoded
 from tests.minis import draw
 
@@ -118,8 +118,12 @@ def test_the_journal_of_a_review_goes_everywhere_and_back(run: Run) -> None:
     reviewed_file()
     before = contents("p")
     where = ("--write-metadata", "--sidecar", ".txt")
-    code, _, err = run("apply", "captions.jsonl", *where, "--dry-run")
+    code, out, err = run("apply", "captions.jsonl", *where, "--dry-run")
     assert code == 0 and contents("p") == before and not Path("capgen-undo.jsonl").exists()
+    assert len(out.splitlines()) == 3 and f"{Path('p/b.jpg')}: Änne, mine" in out
+    assert "c.jpg" not in out  # rejected
+    as_json = run("apply", "captions.jsonl", *where, "--dry-run", "--json")[1]
+    assert isinstance(json.loads(as_json), list)
     assert "3 captions (1 accepted, 1 edited, 1 unreviewed) would be written" in err
     assert "would be written into 3 images" in err and "3 sidecars would be written" in err
     code, _, err = run("apply", "captions.jsonl", *where)

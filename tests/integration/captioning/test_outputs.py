@@ -97,6 +97,38 @@ def test_no_image_is_captioned_again(
     assert sum(captioned) == 3 and contents("one") == before
 
 
+def test_records_of_images_that_are_gone_do_not_leave_without_a_word(run: Run) -> None:
+    run("caption", "in", "-o", "a.jsonl")
+    kept = [line for line in Path("a.jsonl").read_text().splitlines() if "photo1.jpg" not in line]
+    assert "left out" not in run("caption", "in", "-o", "a.jsonl")[1]
+    Path("in/photo1.jpg").unlink()
+    _, err = run("caption", "in", "-o", "a.jsonl")
+    assert "left out: 1 record from an earlier run (images no longer there)" in err
+    assert Path("a.jsonl").read_text().splitlines() == kept
+    assert "left out" not in run("caption", "in", "-o", "a.jsonl")[1]
+
+
+@pytest.mark.parametrize("folder", [True, False])
+def test_a_disk_that_is_missing_for_two_nights_costs_no_captions(
+    run: Run, captioned: list[int], folder: bool
+) -> None:
+    run("caption", "in", "-o", "a.jsonl")
+    before, count = Path("a.jsonl").read_text(), sum(captioned)
+    Path("in").rename("away")
+    if folder:
+        Path("in").mkdir()
+    for _ in range(2):
+        code, err = run("caption", "in", "-o", "a.jsonl")
+        assert code == 1 and "left out: 4 records from an earlier run" in err
+        assert "keeping a.jsonl.journal" in err
+    if folder:
+        Path("in").rmdir()
+    Path("away").rename("in")
+    assert "left out" not in run("caption", "in", "-o", "a.jsonl")[1]
+    assert Path("a.jsonl").read_text() == before and sum(captioned) == count
+    assert not Path("a.jsonl.journal").exists()
+
+
 def test_what_a_person_wrote_in_one_of_the_tables_stays(run: Run) -> None:
     run("caption", "in", *options("one"))
     with Path("one/a.csv").open(newline="") as file:

@@ -7,7 +7,7 @@ import re
 import shutil
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +160,32 @@ def test_a_batch_changes_no_caption(kind: str, captioners: Any) -> None:
             assert len(one) == settings.beams
     if kind not in ("Kosmos-2", "Gemma 3", "Florence-2"):  # these tiny ones see little
         assert len({tuple(each[0].ids) for each in together}) > 3
+
+
+class Stopping(threading.Event):
+    """Is set once it was asked a number of times; counts the questions."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__()
+        self.after, self.asked = after, 0
+
+    def is_set(self) -> bool:
+        self.asked += 1
+        return self.asked > self.after
+
+
+@pytest.mark.parametrize("beams", [1, 2])
+def test_a_run_that_ends_does_not_wait_for_its_answers(beams: int, captioners: Any) -> None:
+    captioner, stop = captioners("LLaVA"), Stopping(3)
+    settings, _ = captioner.settings(
+        DecodeOptions(beams=beams, max_length=40, min_length=40, retry=False)
+    )
+    inputs = [captioner.runtime.prepare(draw_image(n, (40, 40)), "Say all") for n in range(2)]
+    with pytest.raises(CancelledError):
+        captioner.until(stop).runtime.generate(inputs, settings)
+    assert stop.asked < 10
+    (first, _) = captioner.runtime.generate(inputs, settings).hypotheses
+    assert len(first[0].ids) >= 40  # the captioner itself goes on
 
 
 @pytest.mark.parametrize("kind", [*EVERY_KIND, "own code"])

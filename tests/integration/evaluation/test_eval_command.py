@@ -66,7 +66,7 @@ def test_captions_do_not_steer_the_terminal(
         capsys, "--data-dir", flickr, "--predictions", said, "--compare", said, "--samples", "1"
     )
     assert code == 0
-    assert out.startswith("[red].json (first) and [red].json (second) on mini8k")
+    assert "[red].json (first) and [red].json (second) on mini8k" in out
     assert r"[bold]a[/] \x1b[31mred\nline" in out
     assert "\x1b" not in out
 
@@ -358,6 +358,7 @@ def test_a_metric_that_cannot_be_is_tried_and_told_of_once(
     assert code == 1
     assert "BLEU-4" in out
     assert err.count("clipscore is left out: Cannot reach the Hub") == len(tried) == 1
+    assert "Go online once, or name its folder by --clip-model" in " ".join(err.split())
 
 
 def test_predictions_without_alternatives_have_the_other_scores(
@@ -384,3 +385,41 @@ def test_another_language(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     code, out, _ = run(capsys, *arguments)
     assert code == 0
     assert "METEOR " in out
+
+
+def test_the_differences_come_last_where_they_are_seen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    references, said = write_captions(tmp_path)
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(dict.fromkeys(json.loads(references.read_text()), "a red bus")))
+    arguments = ("--references", references, "--predictions", said, "--compare", other)
+    code, out, _ = run(capsys, *arguments, "--metrics", "cider_d,meteor")
+    assert code == 0
+    assert out.rindex("CIDEr-D differs by") < out.index("(first) and other.json (second)")
+    assert out.index("METEOR (NLTK)") > out.rindex("human")
+
+
+def test_a_split_of_a_file_of_references_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    references, said = write_captions(tmp_path)
+    arguments = ("--references", references, "--predictions", said)
+    code, _, err = run(capsys, *arguments, "--split", "nosuch")
+    assert code == 2
+    assert "the file of --references is used whole" in err
+
+
+def test_rows_of_a_paper_have_the_names_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    references, said = write_captions(tmp_path)
+    arguments = ("--references", references, "--predictions", said, "--compare", said)
+    names = ("--row-name", "Ours", "--row-name", "Baseline")
+    code, out, _ = run(capsys, *arguments, *names, "--format", "markdown")
+    assert code == 0
+    assert [line[:6] for line in out.split("\n")[2:4]] == ["| Ours", "| Base"]
+    code, _, err = run(capsys, *arguments, *names[:2], "--format", "csv")
+    assert (code, "--row-name is given 1 times, and there are 2 rows" in err) == (2, True)
+    code, _, err = run(capsys, *arguments, *names)
+    assert (code, "names the rows of --format" in err) == (2, True)

@@ -18,6 +18,7 @@ from capgen.errors import ModelNotFoundError, UsageError
 from capgen.evaluation.evaluate import evaluate
 from capgen.evaluation.evaluation_set import EvaluationSet, evaluation_set
 from capgen.metrics.ptb.tokenizer import tokenize
+from capgen.models.folder import RUN_SETTINGS_FILE
 from capgen.models.run_events import EVENTS_FILE
 from capgen.paths import bundled_model_dir, runs_dir
 from capgen.registry.compare import (
@@ -250,6 +251,20 @@ def test_the_curves_in_a_browser(
 def test_what_cannot_be_compared(names: list[str]) -> None:
     with pytest.raises(UsageError):
         models_to_compare(names)
+
+
+def test_checkpoints_of_a_run_that_are_one_model_are_compared_once(data: EvaluationSet) -> None:
+    for name in ("best-eval", "best-loss"):
+        shutil.copytree(bundled_model_dir(), runs_dir() / "mine" / name)
+    (runs_dir() / "mine" / RUN_SETTINGS_FILE).write_text("")
+    assert models_to_compare(["mine", "mini"]) == ["mine/best-eval", "mini"]
+    with pytest.raises(UsageError, match="best-eval and mine/best-loss are the same model"):
+        models_to_compare(["mine"])
+    *_, last = comparison_events(["mine", "mini"], data.limited(2))
+    assert isinstance(last, ComparisonFinished)
+    assert "mine/best-loss is the same model as mine/best-eval" in last.comparison.notes[0]
+    (runs_dir() / "mine" / "best-loss" / "generation_config.json").write_text("{}")
+    assert models_to_compare(["mine"]) == ["mine/best-eval", "mine/best-loss"]
 
 
 def test_a_model_that_is_not_there_is_found_out_first(data: EvaluationSet) -> None:

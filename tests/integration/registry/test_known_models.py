@@ -104,6 +104,9 @@ def test_a_machine_that_is_too_small(capsys: Captured, monkeypatch: pytest.Monke
     assert main(["models", "show", "joycaption"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "runs here no: it needs 19.2 GB of memory" in shown and "options" not in shown
+    assert "--quantize int4 needs about a quarter of that" in shown
+    main(["models", "show", "blip-large"])
+    assert "--quantize" not in capsys.readouterr().out  # it follows no prompts
     monkeypatch.setattr(machine, "available_memory", lambda: 20 * 10**9)
     main(["models", "show", "joycaption"])
     assert "options --dtype bf16" in " ".join(capsys.readouterr().out.split())

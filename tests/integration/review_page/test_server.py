@@ -451,9 +451,10 @@ def test_a_model_from_elsewhere_is_not_fetched_and_nothing_is_sent(tmp_path: Pat
     draw_image(0, (80, 60)).save(tmp_path / "0.jpg")
     path = tmp_path / "captions.jsonl"
     names = ("somebody/model", "http://127.0.0.1:9/v1", "blip-base")
-    write_records(path, [replace(caption(0), model=name) for name in names])
+    served = replace(caption(0), model="mini", revision="http://127.0.0.1:9/v1")
+    write_records(path, [*(replace(caption(0), model=name) for name in names), served])
     with running(path) as server:
-        for number in range(3):
+        for number in range(4):
             for answer in (
                 server.client.post(f"/api/alternatives/{number}", json={"kind": "beams"}),
                 server.client.get(f"/looked/{number}"),

@@ -73,7 +73,7 @@ def test_features_are_kept(arguments, run, monkeypatch, capsys):
     monkeypatch.setattr(frozen_features.FrozenFront, "runner", runner)
     monkeypatch.setattr("capgen.training.data.feature_cache._SECONDS_BETWEEN_EVENTS", 0.0)
     lines = interrupted(capsys, [*arguments, "--train-encoder", "none"])
-    told = "stopped before training, frozen encoder (train): 6 of 8 done; what is done is kept"
+    told = "stopped before training, encoding images (train): 6 of 8 done; what is done is kept"
     assert told in lines
     assert f"Go on: capgen train --resume {run}" in lines
     # A run that goes on, and is stopped once more, is told the same.

@@ -106,7 +106,7 @@ def test_out_of_memory_halves_the_batch(tmp_path, parts, monkeypatch, where):
     for one, other in zip(of_kind(EpochEvent, pieces), of_kind(EpochEvent, whole), strict=True):
         assert one.val_loss == pytest.approx(other.val_loss, abs=1e-5)
         assert one.metrics == pytest.approx(other.metrics)
-    notices = [event.message for event in of_kind(Notice, pieces)]
+    notices = [event.message for event in of_kind(Notice, pieces) if "Memory" in event.message]
     if where == "train":
         assert notices == [
             "Memory ran out at step 1 with 4 images per pass: continuing with 1, 4 passes per step"

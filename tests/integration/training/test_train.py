@@ -35,6 +35,7 @@ from tests.training_runs import (
     NO_NOISE,
     SENTENCES,
     caption_images,
+    clip_config,
     eight_images,
     of_kind,
     run_config,
@@ -242,6 +243,16 @@ def test_what_the_data_set_leaves_out_is_said(tmp_path, data, mini):
     events = list(train(run_config(tmp_path, data, mini, num_epochs=1, eval=False, test=False)))
     notices = [event.message for event in events if isinstance(event, Notice)]
     assert any(lost.name in message for message in notices), notices
+
+
+def test_small_splits_are_told(tmp_path, data, mini, parts):
+    few, val = "training images are few for a new captioner", "with fewer than 100, scores depend"
+    short = {"num_epochs": 1, "eval": False, "test": False}
+    new = clip_config(tmp_path, data, output_dir=tmp_path / "new", **short)
+    for config, is_new in ((new, True), (run_config(tmp_path, data, mini, **short), False)):
+        told = [event.message for event in train(config) if isinstance(event, Notice)]
+        assert any(few in message for message in told) == is_new
+        assert any(val in message for message in told)
 
 
 def test_a_learning_rate_that_makes_the_loss_explode_is_told(tmp_path, data, mini):

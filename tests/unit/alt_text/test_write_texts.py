@@ -9,7 +9,8 @@ import pytest
 from capgen.alt_text.pages import read_page
 from capgen.alt_text.places import Edit
 from capgen.alt_text.write_texts import write_texts
-from capgen.undo import UndoFile, undo
+from capgen.undo import undo
+from capgen.undo_file import UndoFile
 
 PAGE = "\ufeff# T\r\n![](a.jpg) x ![b](b.jpg)\r\n<img src='c.jpg'>\r\n\r\n`![](d.jpg)`"
 

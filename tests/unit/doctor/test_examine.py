@@ -88,6 +88,7 @@ def test_devices_of_this_machine() -> None:
     found = by_name(devices.check_devices())
     assert found["cuda"].ok is None  # the tests hide GPUs
     assert "bf16" in found["cpu"].detail
+    assert "GB free" in found["memory"].detail
 
 
 def test_a_place_is_looked_at_and_left_as_it_was(tmp_path: Path) -> None:

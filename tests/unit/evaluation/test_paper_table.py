@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-from pathlib import Path
 
 import pytest
 
 from capgen.config import EvalConfig
+from capgen.evaluation.compare import compare
 from capgen.evaluation.evaluate import evaluate
 from capgen.evaluation.paper_table import paper_table
 from capgen.evaluation.predictions import Predictions
 from capgen.evaluation.result import Evaluation
 from capgen.evaluation.systems import PredictionsSystem
+from capgen.metrics.definitions import shown_name
 from tests.unit.evaluation.sets import GOOD, POOR, make_set
 
 CONFIG = EvalConfig(resamples=100, metrics="bleu,cider_d")
@@ -33,7 +34,7 @@ def rows() -> list[Evaluation]:
 
 
 def test_latex(rows: list[Evaluation]) -> None:
-    about, begin, _, heads, _, first, second, _, end = paper_table(rows, "latex").split("\n")
+    about, _, begin, _, heads, _, first, second, _, end = paper_table(rows, "latex").split("\n")
     assert about.startswith("% drawn, test: 6 images, 12 references (2 each); ")
     assert "tokens: PTB" in about
     assert "document frequencies: references of the 6 evaluated images" in about
@@ -48,6 +49,46 @@ def test_latex(rows: list[Evaluation]) -> None:
         + r" \\"
     )
     assert end == r"\end{tabular}"
+
+
+def test_scores_that_differ_from_the_first_row_have_a_dagger(rows: list[Evaluation]) -> None:
+    found = compare(*rows).differences
+    unsure = {**found, "BLEU-4": dataclasses.replace(found["BLEU-4"], p_value=0.05)}
+    assert found["CIDEr-D"].p_value < 0.05
+    _, times, dagger, *lines = paper_table(rows, "latex", differences=[unsure]).split("\n")
+    assert times == "% All scores are times 100, CIDEr-D too."
+    assert dagger.startswith(r"% $^\dagger$: differs from the first row, p < 0.05")
+    first, second = lines[4:6]
+    assert "dagger" not in first
+    bleu, cider = second.removesuffix(r" \\").split(" & ")[-2:]
+    assert (r"$^\dagger$" in bleu, cider.endswith(r"$^\dagger$")) == (False, True)
+    told = paper_table(rows, "markdown", differences=[unsure])
+    assert told.split("\n")[3].endswith("† |") and "†: differs from the first row" in told
+    without = paper_table(rows, "markdown")
+    assert "†" not in without and "times 100, CIDEr-D too" in without
+    first_row, row = csv.DictReader(paper_table(rows, "csv", differences=[unsure]).split("\n"))
+    assert (first_row["CIDEr-D p"], float(row["BLEU-4 p"])) == ("", 0.05)
+
+
+def test_rows_can_be_named(rows: list[Evaluation]) -> None:
+    for format, first in (("latex", r"Ours \& co"), ("markdown", "| Ours & co |"), ("csv", "Ours")):
+        text = paper_table(rows, format, names=["Ours & co", "Baseline"])
+        assert any(line.startswith(first) for line in text.split("\n"))
+        assert "Baseline" in text and "good" not in text
+
+
+def test_columns_are_in_the_order_of_papers_and_say_which_meteor() -> None:
+    (row,) = (
+        evaluate(
+            PredictionsSystem(Predictions(name="good.json", captions=tuple(GOOD.items()))),
+            make_set(),
+            config=EvalConfig(resamples=100, metrics="rouge_l,cider_d,meteor,bleu"),
+        ),
+    )
+    heads = paper_table([row], "latex").split("\n")[4]
+    assert heads.endswith(r"BLEU-4 & METEOR (NLTK) & ROUGE-L & CIDEr-D \\")
+    assert "METEOR" in paper_table([row], "csv").split(",")
+    assert shown_name("CIDEr") == "CIDEr (plain)"
 
 
 def test_markdown_with_intervals(rows: list[Evaluation]) -> None:
@@ -85,8 +126,8 @@ def test_names_are_no_formulas_of_spreadsheets(rows: list[Evaluation]) -> None:
 @pytest.mark.parametrize("name", ["[best].json", "*best.json"])
 def test_names_are_no_options_of_the_latex_row_before(rows: list[Evaluation], name: str) -> None:
     lines = paper_table([rows[0], named(rows[1], name)], "latex").split("\n")
-    assert lines[5].endswith(r"\\")
-    assert lines[6].startswith(f"{{}}{Path(name).stem} & ")
+    assert lines[6].endswith(r"\\")
+    assert lines[7].startswith(f"{{}}{name.removesuffix('.json')} & ")
 
 
 def test_a_score_that_one_system_lacks(rows: list[Evaluation]) -> None:

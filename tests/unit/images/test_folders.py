@@ -107,6 +107,7 @@ def test_links(tmp_path: Path) -> None:
     (tmp_path / "one.jpg").symlink_to(tmp_path / "real" / "a.jpg")
     assert names(tmp_path, recursive=True) == ["one.jpg", "real/a.jpg"]
     assert names(tmp_path / "again") == ["a.jpg"]
+    assert passed_over(tmp_path, recursive=True) == {"links to missing images": 2}
 
 
 def test_folders_and_pipes_named_like_images(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_encoding_mark_and_line_ends_stay(mark: bytes, encoding: str) -> None:
 
 
 def test_several_captions_are_separated_as_they_are_from_the_rest() -> None:
-    several = ["a dog", "a\ncat"]
+    several = ["a dog", "a\n\ncat"]
     assert text_sidecar(several) == b"a dog\na cat\n"
     assert text_sidecar(several, b"old\n", "overwrite") == b"a dog\na cat\n"
     assert text_sidecar(several, b"old\n", "append") == b"old, a dog, a cat\n"

@@ -12,7 +12,8 @@ from capgen.images.metadata.xmp import ALT_TEXT, read_texts
 from capgen.output.sidecars import Sidecars
 from capgen.overwriting import InputFiles
 from capgen.records import Caption
-from capgen.undo import UndoFile, undo
+from capgen.undo import undo
+from capgen.undo_file import UndoFile
 from tests.images_with_metadata import described, encoded, packet
 
 DOG = Caption(text="a dog & a cat", score=-1.0, log_probability=-1.0)

@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ import pytest
 from capgen.errors import DiskFullError, ProtectedFileError, UsageError
 from capgen.output.sidecars import Sidecars
 from capgen.overwriting import InputFiles
-from capgen.records import Caption
+from capgen.records import Caption, Review
+from capgen.undo_file import UndoFile
 
 ROOT = Path(__file__).parents[3]
 NOBODY = 65534
@@ -44,10 +46,30 @@ def test_sidecars(tmp_path: Path, policy: str, expected: str) -> None:
         assert sidecar.read_text() == expected
 
 
+@pytest.mark.parametrize("suffix", [".txt", ".xmp"])
+def test_update_replaces_only_what_capgen_wrote(tmp_path: Path, suffix: str) -> None:
+    own, other, accepted = (tmp_path / name for name in ("own.jpg", "other.jpg", "accepted.jpg"))
+    cat = replace(DOG, text="a cat")
+    review = Review(verdict="accepted", proposed="a cow", caption="a cow")
+    undo = UndoFile(tmp_path / "undo.jsonl")
+    Sidecars(suffix, undo=undo).write(own, cat)
+    Sidecars(suffix, undo=undo).write(accepted, replace(DOG, text="a cow", review=review))
+    Sidecars(suffix).write(
+        other, replace(DOG, text="a bird")
+    )  # the undo file does not know it: somebody's own
+    before = {image: Sidecars(suffix).path(image).read_text() for image in (own, other, accepted)}
+    sidecars = Sidecars(suffix, "update", undo=UndoFile(tmp_path / "undo.jsonl"))
+    assert [sidecars.leaves(image) for image in before] == [False, True, True]
+    assert [sidecars.write(image, DOG).kept for image in before] == [False, True, True]
+    after = {image: sidecars.path(image).read_text() for image in before}
+    assert after == {**before, own: before[own].replace("a cat", "a dog")}
+
+
 def test_images_do_not_share_a_sidecar(tmp_path: Path) -> None:
     sidecars = Sidecars(".txt", "overwrite")
     assert sidecars.write(tmp_path / "a.jpg", DOG).problem == ""
-    assert "a.jpg" in sidecars.write(tmp_path / "a.png", DOG).problem
+    problem = sidecars.write(tmp_path / "a.png", DOG).problem
+    assert "a.jpg" in problem and "rename one of the two images" in problem
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ from capgen.output.sidecars import Sidecars
 from capgen.output.tables import COLUMNS
 from capgen.output.tags import tags_of
 from capgen.records import Caption, CaptionFailure, Concept
-from capgen.undo import UndoFile, undo
+from capgen.undo import undo
+from capgen.undo_file import UndoFile
 from tests.images_with_metadata import described, packet
 from tests.unit.output.test_formats import Page
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from capgen.errors import CapgenError, ModelNotFoundError, UsageError
+from capgen.locks import Lock
+from capgen.models.folder import RUN_LOCK_FILE
 from capgen.paths import bundled_model_dir, models_dir, runs_dir
 from capgen.registry.changes import remove, rename
 from capgen.registry.default import default_model, save_default
@@ -50,6 +53,22 @@ def test_removal_takes_the_folder_and_nothing_else(registry: None) -> None:
     remove("user/pulled")
     remove("run")
     assert not any(file.is_file() for file in everything(runs_dir()) | everything(models_dir()))
+
+
+def test_a_run_stays_while_a_process_trains_it(registry: None) -> None:
+    lock = Lock(runs_dir() / "run" / RUN_LOCK_FILE)
+    assert lock.take()
+    before = everything(runs_dir())
+    for change in (
+        partial(remove, "run"),
+        partial(remove, "run/last"),
+        partial(rename, "run", "x"),
+    ):
+        with pytest.raises(UsageError, match="run is in training"):
+            change()
+    assert everything(runs_dir()) == before
+    lock.release()
+    remove("run")  # the file that a killed process left does not keep it
 
 
 @pytest.mark.parametrize("new", ["kept", "run", "user", "mini"])

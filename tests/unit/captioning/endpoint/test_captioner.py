@@ -177,6 +177,11 @@ class TestOptions:
             Captioner.from_endpoint(server.url).caption(plain(1, 2, 3), **options)
         assert not server.requests
 
+    def test_words_to_avoid_have_a_hint_of_what_works_instead(self) -> None:
+        with pytest.raises(UsageError, match="--avoid-words") as caught:
+            resolve_served(DecodeOptions(avoid_words="watermark"))
+        assert "--replace" in caught.value.hint
+
     def test_one_beam_is_greedy(self) -> None:
         assert resolve_served(DecodeOptions(beams=1)) == resolve_served(DecodeOptions())
 

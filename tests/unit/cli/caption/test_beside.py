@@ -151,7 +151,8 @@ def test_sidecars_that_stay_are_told(tmp_path: Path, caption, suffix: str) -> No
         (tmp_path / name).write_bytes(text)
     _, _, err = caption("a.jpg", "b.jpg", "c.jpg", "--sidecar", suffix)
     assert "1 caption written to sidecars" in err
-    assert "2 sidecars keep what is there: --on-existing" in err
+    assert "2 sidecars keep what is there: --on-existing update" in err
+    assert f"(a{suffix}, b{suffix})" in err
     _, _, err = caption("a.jpg", "c.jpg", "--sidecar", suffix, "--on-existing", "append")
     assert "keep" not in err
     # The same where images are captioned nevertheless.

@@ -9,7 +9,9 @@ import pytest
 from capgen.cli import console
 from capgen.cli.time_left import TimeLeft
 from capgen.cli.train import progress
+from capgen.cli.train.command import render
 from capgen.cli.train.progress import TrainingScreen
+from capgen.errors import StorageError
 from capgen.records import (
     EpochEvent,
     PreparationEvent,
@@ -82,7 +84,7 @@ TESTED = TestEvent(name="best-eval", images=1, loss=1.0)
             "r",
             [PREPARING],
             [
-                "stopped before training, frozen encoder (train): 3 of 8 done; "
+                "stopped before training, encoding images (train): 3 of 8 done; "
                 "what is done is kept",
                 "Go on: capgen train --resume r",
             ],
@@ -93,7 +95,7 @@ TESTED = TestEvent(name="best-eval", images=1, loss=1.0)
             [STARTED, step(3), StageStarted(run="r", path="p", stage="s", number=2, count=2),
              PREPARING],
             [
-                "stopped before training, stage 2/2 frozen encoder (train): 3 of 8 done; "
+                "stopped before training, stage 2/2 encoding images (train): 3 of 8 done; "
                 "what is done is kept",
                 "Go on: capgen train --resume r",
             ],
@@ -116,3 +118,16 @@ def test_an_interruption_tells_what_is_kept_and_how_to_go_on(run, events, told, 
         capsys.readouterr()
         screen.interrupted()
     assert capsys.readouterr().err.splitlines() == told
+
+
+def test_a_run_that_a_full_disk_ended_says_how_to_go_on() -> None:
+    def work(*events):
+        yield from events
+        raise StorageError("No space left to write r/last", hint="Free some space.")
+
+    with pytest.raises(StorageError) as caught:
+        render(work(RunCreated(run="r")))
+    assert caught.value.hint == "Free some space. Then go on: capgen train --resume r"
+    with pytest.raises(StorageError) as caught:
+        render(work())
+    assert caught.value.hint == "Free some space."

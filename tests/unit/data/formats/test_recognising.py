@@ -94,6 +94,12 @@ def test_a_folder_called_train_keeps_its_meaning(tmp_path: Path) -> None:
         recognise(tmp_path / "outer")
 
 
+def test_images_alone_are_told_what_is_missing(root: Path) -> None:
+    assert refusal(root).hint.startswith("Put a captions.csv with the columns image and caption")
+    (root / "notes.md").write_text("Mine.")
+    assert "captions.csv" not in refusal(root).hint
+
+
 def test_an_empty_folder_says_so(tmp_path: Path) -> None:
     assert "seen: nothing" in refusal(tmp_path).message
 

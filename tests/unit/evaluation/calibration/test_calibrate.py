@@ -12,7 +12,7 @@ from capgen.captioning.confidence.model import Fit, evidence
 from capgen.captioning.confidence.observe import Observation
 from capgen.captioning.decoding.hypotheses import hypothesis
 from capgen.config import CalibrateConfig, DecodeSettings
-from capgen.errors import MetricError, UsageError
+from capgen.errors import DataError, MetricError, UsageError
 from capgen.evaluation.calibration import calibrate as module
 from capgen.evaluation.calibration import logistic
 from capgen.evaluation.calibration.calibrate import Calibrated, calibrate
@@ -109,6 +109,12 @@ def test_images_that_overflow_half_precision_are_left_out(
     texts = [one.text for number, one in enumerate(seen) if number != 7]
     assert last.quality["good"] == pytest.approx(np.mean([text == GOOD for text in texts]))
     assert [one["images"] for one in last.fit.provenance["data"]] == [120, 80]
+
+
+def test_too_few_images_are_refused_before_any_is_captioned() -> None:
+    captioner: Any = SimpleNamespace(settings=lambda options: (DecodeSettings(), ()))
+    with pytest.raises(DataError, match="at least 50 images, and has 12"):
+        next(iter(calibrate(captioner, [judged(8), judged(4)])))
 
 
 def test_without_negatives() -> None:

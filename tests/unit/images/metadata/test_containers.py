@@ -11,7 +11,8 @@ from PIL import Image
 from capgen.config import ImageLimits, MetadataOptions
 from capgen.images.metadata import Unwritable, check, exif, jpeg, tiff, webp
 from capgen.images.metadata.write import MetadataWriter, read_captions
-from capgen.undo import UndoFile, undo
+from capgen.undo import undo
+from capgen.undo_file import UndoFile
 from tests.broken_images import webp_chunks
 from tests.images_with_metadata import described, encoded, segment
 from tests.minis import draw

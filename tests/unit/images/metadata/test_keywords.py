@@ -21,7 +21,8 @@ from capgen.images.metadata.keywords import read_keywords, with_keywords
 from capgen.images.metadata.write import MetadataWriter, read_captions
 from capgen.images.metadata.xmp import read_texts
 from capgen.images.metadata.xmp_lists import read_list, with_list
-from capgen.undo import UndoFile, undo
+from capgen.undo import undo
+from capgen.undo_file import UndoFile
 from tests.images_with_metadata import described, encoded, packet, photoshop, segment
 from tests.unit.images.metadata.test_other_places import extended_xmp, jpeg_with, tiff_with
 from tests.unit.images.metadata.test_write import IMAGES

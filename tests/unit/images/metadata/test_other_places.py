@@ -13,7 +13,7 @@ from capgen.config import MetadataOptions
 from capgen.images.metadata import exif
 from capgen.images.metadata.write import MetadataWriter, read_captions
 from capgen.images.metadata.xmp import read_texts, with_text
-from capgen.undo import UndoFile
+from capgen.undo_file import UndoFile
 from tests.broken_images import webp_chunks
 from tests.images_with_metadata import described, encoded, photoshop, segment
 

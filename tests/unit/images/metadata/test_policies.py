@@ -14,7 +14,8 @@ from capgen.errors import UsageError
 from capgen.images.metadata import Unwritable, iptc, jpeg, xmp
 from capgen.images.metadata.blocks import Blocks, is_filler, read_descriptions, with_caption
 from capgen.images.metadata.write import MetadataWriter, read_captions
-from capgen.undo import UndoFile, undo
+from capgen.undo import undo
+from capgen.undo_file import UndoFile
 from tests.images_with_metadata import encoded, packet, photoshop
 
 DOG = "a dog on a sofa"

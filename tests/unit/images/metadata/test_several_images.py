@@ -13,7 +13,8 @@ from PIL import Image
 
 from capgen.images.metadata import jpeg, mpf
 from capgen.images.metadata.write import MetadataWriter, read_captions
-from capgen.undo import UndoFile, undo
+from capgen.undo import undo
+from capgen.undo_file import UndoFile
 from tests.images_with_metadata import encoded, phone_jpeg, second_image
 from tests.minis import draw
 

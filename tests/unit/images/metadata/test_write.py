@@ -24,7 +24,8 @@ from capgen.errors import DataError, DiskFullError, ProtectedFileError, StorageE
 from capgen.images.metadata import Unwritable, exif, iptc, jpeg, png, tiff, webp, xmp
 from capgen.images.metadata.blocks import read_descriptions, with_caption
 from capgen.images.metadata.write import MetadataWriter, read_captions
-from capgen.undo import UndoFile, undo
+from capgen.undo import undo
+from capgen.undo_file import UndoFile
 from tests.broken_images import webp_chunks
 from tests.minis import draw
 
@@ -359,7 +360,8 @@ AS_NOBODY = f"""
 import os, sys
 from pathlib import Path
 from capgen.images.metadata.write import MetadataWriter
-from capgen.undo import UndoFile, undo
+from capgen.undo import undo
+from capgen.undo_file import UndoFile
 folder, log = Path(sys.argv[1]), Path(sys.argv[2])
 writer = MetadataWriter(UndoFile(log), dry_run=True)
 writer.write(folder / "open" / "a.jpg", "a dog")  # imports everything while it may

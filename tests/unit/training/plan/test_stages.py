@@ -117,7 +117,7 @@ def test_recipes_are_sound(name):
     assert plan.staged
     assert plan.first.data_dir == Path("photos")
     assert plan.first.dataset is None
-    assert all("recipes" in stage.sources["batch_size"] for stage in plan.stages)
+    assert all(stage.sources["batch_size"].startswith(f"recipe {name}") for stage in plan.stages)
 
 
 def test_unknown_recipes_and_files(tmp_path):

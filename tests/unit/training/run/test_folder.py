@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
+from capgen.training.run.event_log import read_events
 
 from capgen.config import train_config
 from capgen.errors import UsageError
 from capgen.records import StepEvent, event_from_dict
-from capgen.training.run.folder import RunFolder, read_config, to_toml
+from capgen.training.processes.base import Alone
+from capgen.training.run.folder import RunFolder, only_trainer, read_config, to_toml
 
 STEP = StepEvent(step=3, epoch=1, loss=2.5, learning_rate=1e-4, images_per_second=10.0)
 
@@ -56,11 +59,35 @@ def test_events_are_appended_and_read_back(tmp_path):
     assert event_from_dict(records[0]) == STEP
 
 
+def test_the_events_of_an_earlier_process_are_forgotten(tmp_path):
+    run = RunFolder.create(train_config("mini", output_dir=tmp_path / "run"))
+    run.forget_first(0)
+    run.record(STEP)
+    earlier = run.events_size
+    run.record(dataclasses.replace(STEP, step=4))
+    run.forget_first(earlier)
+    assert [event.step for event in read_events(run.path)] == [4]
+
+
 def test_a_second_run_does_not_overwrite_the_first(tmp_path):
     config = train_config("mini", output_dir=tmp_path / "run")
     RunFolder.create(config).record(STEP)
     with pytest.raises(UsageError, match="already holds"):
         RunFolder.create(config)
+
+
+def test_one_process_trains_a_run_at_a_time(tmp_path):
+    config = train_config("mini", output_dir=tmp_path / "run")
+    with only_trainer(Alone(), tmp_path / "run"):
+        with pytest.raises(UsageError, match="already holds"):
+            RunFolder.create(config)
+        with (
+            pytest.raises(UsageError, match="Another process is training"),
+            only_trainer(Alone(), tmp_path / "run"),
+        ):
+            pass
+    assert not list((tmp_path / "run").iterdir())
+    RunFolder.create(config)
 
 
 def test_runs_have_a_home(tmp_path, monkeypatch):

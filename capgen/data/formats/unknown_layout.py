@@ -49,4 +49,6 @@ def choice_of(root: Path) -> str:
         return f"It has several files that may hold captions: name one of them ({shown}{more})."
     if not any(has_image_suffix(path.name) for path in walk_files(root)) and archives_in(root):
         return "Unpack its archives first."
+    if not any(not has_image_suffix(path.name) for path in walk_files(root)):
+        return "Put a captions.csv with the columns image and caption beside the images."
     return ""

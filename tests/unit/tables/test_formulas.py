@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from capgen.tables.spreadsheets import from_spreadsheet, spreadsheet_text
+from capgen.tables.formulas import from_spreadsheet, spreadsheet_text
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from capgen.service.guard import host_of
+from capgen.service.security import host_of
 
 
 @pytest.mark.parametrize(
