@@ -112,13 +112,15 @@ def _folder_of_images(output: Path | None) -> Iterator[Path]:
 
 def _check_new(folder: Path) -> None:
     """Refuse a folder that has something in it: whatever it is, it is no part of a demo."""
+    records = folder / _RECORDS
     with storage_errors(folder):
         if folder.exists() and any(folder.iterdir()):
-            raise UsageError(
-                f"-o {folder} is not empty",
-                hint=f"Name a new folder, or go on with an earlier demo: capgen review "
-                f"{shlex.quote(str(folder / _RECORDS))}",
-            )
+            hint = "Name a new folder"
+            if records.exists():
+                hint += (
+                    f", or go on with an earlier demo: capgen review {shlex.quote(str(records))}"
+                )
+            raise UsageError(f"-o {folder} is not empty", hint=f"{hint}.")
 
 
 def _copy_images(folder: Path) -> None:

@@ -5,7 +5,8 @@
 evaluation_set  images with references, found under the names that predictions use
 predictions     files of captions made elsewhere
 systems         what produces captions: a model or a predictions file
-evidence        what some metrics need besides (clip_features: what a CLIP makes of images)
+evidence        what some metrics need besides (clip_features, bert_scores: of models,
+                whose kept_vectors are computed once)
 evaluate        runs a system over a split and scores it; yields typed events
 compare         two evaluations over the same images
 chosen_images   which images a report shows

@@ -1,21 +1,23 @@
 """How captions match their references in a BERT, computed in batches and kept by content.
 
-A text is known by its SHA-256, a model by its commit or the hash of its files, and the layer.
+A text is known by its SHA-256, a model by its commit or the hash of its files, its layer and the
+version of transformers, which reports name.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import sqlite3
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import suppress
 from itertools import chain, groupby
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from capgen.cache_folders import BERT_SCORES
 from capgen.errors import MetricError
 from capgen.evaluation.events import FeaturesComputed
+from capgen.evaluation.kept_vectors import Vector, kept_vectors
 from capgen.metrics.bertscore import VERSION, BertModel, BertScores, Tokens, token_match
 
 if TYPE_CHECKING:
@@ -24,11 +26,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Pair = tuple[str, str]
-Match = tuple[float, float, float]
-_TABLE = (
-    "scores (model TEXT, pair BLOB, precision REAL, recall REAL, f1 REAL,"
-    " PRIMARY KEY (model, pair))"
-)
 # The vectors of so many captions and their references are in memory at a time.
 _PAIRS_AT_ONCE, _TEXTS_AT_ONCE = 512, 64
 # A model of the right languages knows nearly all tokens; of Khmer, multilingual BERT knows none.
@@ -54,7 +51,7 @@ def match_captions(
 
     Raises:
         ModelError, NetworkError: The model cannot be found or is not a text encoder.
-        MetricError: The model does not know the language.
+        MetricError: The model does not know the language, or computes no numbers.
     """
     from capgen.models.resolve import resolve_model
 
@@ -64,9 +61,12 @@ def match_captions(
         for image_id, caption in captions.items()
         for reference in references[image_id]
     }
-    key = f"{folder.fingerprint} L{model.layer}"
-    with BERT_SCORES.database(_TABLE) as store:
-        known = _recall(store, key, list(wanted.values()))
+    import transformers
+
+    made = f"{model.code}_version={VERSION}(hug_trans={transformers.__version__})"
+    key = f"{made} {folder.fingerprint}"
+    with kept_vectors(BERT_SCORES, "<f8") as kept:
+        known = kept.recall(key, list(wanted.values()))
         new = [pair for pair, digest in wanted.items() if digest not in known]
         logger.debug("BERTScore: %d of %d pairs are new", len(new), len(wanted))
         if new:
@@ -79,19 +79,17 @@ def match_captions(
             for start in range(0, len(new), _PAIRS_AT_ONCE):
                 pairs = new[start : start + _PAIRS_AT_ONCE]
                 fresh = {wanted[pair]: match for pair, match in _matches(encoder, pairs)}
-                _remember(store, key, fresh)
+                _check_numbers(fresh, model)
+                kept.remember(key, fresh)
                 known |= fresh
                 yield FeaturesComputed(done=start + len(pairs), total=len(new), what="BERT")
-    import transformers
-
-    made = f"{model.code}_version={VERSION}(hug_trans={transformers.__version__})"
     return BertScores(
         model=f"{made}; {model.name} ({folder.fingerprint})",
         pairs={pair: known[digest] for pair, digest in wanted.items()},
     )
 
 
-def _matches(encoder: TokenEncoder, pairs: Sequence[Pair]) -> Iterator[tuple[Pair, Match]]:
+def _matches(encoder: TokenEncoder, pairs: Sequence[Pair]) -> Iterator[tuple[Pair, Vector]]:
     """Yield how well the texts of each pair match."""
     ids = {text: encoder.tokens(text) for text in dict.fromkeys(chain.from_iterable(pairs))}
     read: dict[str, Tokens] = {}
@@ -104,7 +102,7 @@ def _matches(encoder: TokenEncoder, pairs: Sequence[Pair]) -> Iterator[tuple[Pai
             for text, rows in zip(part, vectors, strict=True):
                 read[text] = Tokens(rows, encoder.counts(ids[text]))
     for caption, reference in pairs:
-        yield (caption, reference), token_match(read[caption], read[reference])
+        yield (caption, reference), np.array(token_match(read[caption], read[reference]))
 
 
 def _check_known(encoder: TokenEncoder, model: BertModel, pairs: Sequence[Pair]) -> None:
@@ -119,31 +117,16 @@ def _check_known(encoder: TokenEncoder, model: BertModel, pairs: Sequence[Pair])
         )
 
 
+def _check_numbers(fresh: Mapping[bytes, Vector], model: BertModel) -> None:
+    """Raise MetricError if some scores are NaN or infinite."""
+    if not all(np.isfinite(match).all() for match in fresh.values()):
+        raise MetricError(
+            f"{model.title} computes scores that are no numbers",
+            hint="Its weights are damaged. Use another --bert-model.",
+        )
+
+
 def _digest(caption: str, reference: str) -> bytes:
     """Return what a pair is known by in the cache."""
     parts = (text.encode("utf-8", "replace") for text in (caption, reference))
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).digest()
-
-
-def _recall(
-    store: sqlite3.Connection | None, model: str, keys: Sequence[bytes]
-) -> dict[bytes, Match]:
-    known: dict[bytes, Match] = {}
-    for start in range(0, len(keys) if store is not None else 0, 500):
-        part = keys[start : start + 500]
-        which = f"model=? AND pair IN ({','.join('?' * len(part))})"
-        query = f"SELECT pair, precision, recall, f1 FROM scores WHERE {which}"
-        with suppress(sqlite3.Error):
-            rows = store.execute(query, [model, *part]).fetchall()  # type: ignore[union-attr]
-            known |= {pair: (precision, recall, f1) for pair, precision, recall, f1 in rows}
-    return known
-
-
-def _remember(store: sqlite3.Connection | None, model: str, fresh: Mapping[bytes, Match]) -> None:
-    if store is None:
-        return
-    with suppress(sqlite3.Error), store:  # a full disk or a busy database costs no result
-        store.executemany(
-            "INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?)",
-            [(model, pair, *match) for pair, match in fresh.items()],
-        )

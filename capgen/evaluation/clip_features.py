@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import sqlite3
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from capgen.cache_folders import CLIP_FEATURES
 from capgen.data.cache.file_hashes import hash_files
 from capgen.errors import ImageError, MetricError
 from capgen.evaluation.events import FeaturesComputed
+from capgen.evaluation.kept_vectors import Vector, kept_vectors
 from capgen.images.load import load_image
 from capgen.metrics.clipscore import PREFIX, ClipFeatures
 from capgen.metrics.corpus import some_images
@@ -32,11 +30,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Vector = npt.NDArray[np.float32]
-_TABLE = (
-    "features (model TEXT, kind TEXT, content BLOB, vector BLOB,"
-    " PRIMARY KEY (model, kind, content))"
-)
 _IMAGES_AT_ONCE, _TEXTS_AT_ONCE = 32, 256
 
 
@@ -66,9 +59,10 @@ def clip_features(
     prompts = {text: _readable(PREFIX + text) for text in wanted}
     digests = {text: hashlib.sha256(prompt.encode()).digest() for text, prompt in prompts.items()}
     of_digest = {digest: prompts[text] for text, digest in digests.items()}
-    with CLIP_FEATURES.database(_TABLE) as store:
-        known_images = _recall(store, folder.fingerprint, "image", list(files))
-        known_texts = _recall(store, folder.fingerprint, "text", list(of_digest))
+    of_images, of_texts = (f"{folder.fingerprint} {kind}" for kind in ("image", "text"))
+    with kept_vectors(CLIP_FEATURES, "<f4") as kept:
+        known_images = kept.recall(of_images, list(files))
+        known_texts = kept.recall(of_texts, list(of_digest))
         new_images = [key for key in files if key not in known_images]
         # Of like lengths together, so that little is filled up.
         new_texts = sorted(
@@ -87,14 +81,14 @@ def clip_features(
             yield FeaturesComputed(done=done, total=total)
             for keys in _batches(new_images, _IMAGES_AT_ONCE):
                 fresh = _numbers(_of_images(model, {key: files[key] for key in keys}), name)
-                _remember(store, folder.fingerprint, "image", fresh)
+                kept.remember(of_images, fresh)
                 known_images |= fresh
                 done += len(keys)
                 yield FeaturesComputed(done=done, total=total)
             for keys in _batches(new_texts, _TEXTS_AT_ONCE):
                 vectors = model.text_features([of_digest[key] for key in keys])
                 fresh = _numbers(dict(zip(keys, vectors, strict=True)), name)
-                _remember(store, folder.fingerprint, "text", fresh)
+                kept.remember(of_texts, fresh)
                 known_texts |= fresh
                 done += len(keys)
                 yield FeaturesComputed(done=done, total=total)
@@ -152,30 +146,3 @@ def _batches(keys: Sequence[bytes], size: int) -> Iterator[list[bytes]]:
     left = iter(keys)
     while batch := list(islice(left, size)):
         yield batch
-
-
-def _recall(
-    store: sqlite3.Connection | None, model: str, kind: str, keys: Sequence[bytes]
-) -> dict[bytes, Vector]:
-    known: dict[bytes, Vector] = {}
-    for start in range(0, len(keys) if store is not None else 0, 500):
-        part = keys[start : start + 500]
-        marks = ",".join("?" * len(part))
-        which = f"model=? AND kind=? AND content IN ({marks})"
-        query = f"SELECT content, vector FROM features WHERE {which}"
-        with suppress(sqlite3.Error):
-            rows = store.execute(query, [model, kind, *part]).fetchall()  # type: ignore[union-attr]
-            known |= {content: np.frombuffer(vector, "<f4") for content, vector in rows}
-    return known
-
-
-def _remember(
-    store: sqlite3.Connection | None, model: str, kind: str, fresh: Mapping[bytes, Vector]
-) -> None:
-    if store is None:
-        return
-    with suppress(sqlite3.Error), store:  # a full disk or a busy database costs no result
-        store.executemany(
-            "INSERT OR REPLACE INTO features VALUES (?, ?, ?, ?)",
-            [(model, kind, key, row.astype("<f4").tobytes()) for key, row in fresh.items()],
-        )

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from capgen.errors import UsageError
 from capgen.metrics.corpus import Corpus, Floats
+from capgen.metrics.readable import is_english
 
 NAMES = ("BERTScore-P", "BERTScore-R", "BERTScore-F1")
 # What `bert-score` 0.3.13 calls itself, so that it is in all reports of it.
@@ -85,7 +86,8 @@ def bert_model(language: str, name: str = "", layer: int | None = None) -> BertM
         UsageError: It is not known which layer to take.
     """
     if not name:
-        name = _OF_LANGUAGE.get(language.split("-")[0].lower() or "en", _OF_OTHERS)
+        base = "en" if not language or is_english(language) else language.split("-")[0].lower()
+        name = _OF_LANGUAGE.get(base, _OF_OTHERS)
     known = {f"{account}{title}": title for title, (account, _) in _MODELS.items()}
     bare = name.partition("@")[0]  # without a revision
     ending = bare.rstrip("/").replace("\\", "/").rpartition("/")[2]
@@ -127,11 +129,11 @@ class BertScores:
 
     Attributes:
         model: The model, layer and version, for reports.
-        pairs: Caption, reference → precision, recall, F1.
+        pairs: Caption, reference → (3,) precision, recall, F1.
     """
 
     model: str
-    pairs: Mapping[tuple[str, str], tuple[float, float, float]] = field(repr=False)
+    pairs: Mapping[tuple[str, str], npt.NDArray[np.floating[Any]]] = field(repr=False)
 
 
 def bert_scores(corpus: Corpus, found: BertScores) -> dict[str, Floats]:

@@ -164,11 +164,17 @@ def _check_comparable(first: ScoreReport, second: ScoreReport) -> None:
         raise MetricError(
             f"The reports cover different images: only one of them has {some_images(unshared)}"
         )
-    for field in (
+    fields = (
         *("protocol", "tokenizer", "tokenizer_version", "references_digest"),
-        *("document_frequencies", "frequencies_digest", "evidence"),
-    ):
-        values = getattr(first.stamp, field), getattr(second.stamp, field)
+        *("document_frequencies", "frequencies_digest"),
+    )
+    compared = {
+        field: (getattr(first.stamp, field), getattr(second.stamp, field)) for field in fields
+    }
+    # Of a metric that only one of them has, nothing is compared.
+    one, other = first.stamp.evidence, second.stamp.evidence
+    compared |= {f"evidence of {name}": (one[name], other[name]) for name in one if name in other}
+    for field, values in compared.items():
         if values[0] != values[1]:
             raise MetricError(
                 f"The reports cannot be compared: the {field.replace('_', ' ')} is "

@@ -58,11 +58,12 @@ def score_captions(
 
     Returns:
         Corpus and per-image scores. Except for BLEU, METEOR 1.5 and CHAIRi, the corpus score is
-        the mean of the per-image scores. A metric whose official program fails is left out.
+        the mean of the per-image scores. A metric is left out if its official program fails,
+        or if what it needs besides is missing.
 
     Raises:
-        MetricError: The ids differ, an image has no references, or a caption is not a string;
-            none of the metrics can be computed; or what a metric needs besides is missing.
+        MetricError: The ids differ, an image has no references, a caption is not a string,
+            or none of the metrics can be computed.
         MissingDependencyError: The only metric's official program is not installed.
         UsageError: There is no such metric.
     """

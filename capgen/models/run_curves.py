@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 from capgen.models.run_events import Axis
-from capgen.records import CheckpointSaved, Event, RunResumed
+from capgen.records import CheckpointSaved, Event
 
 Points = list[tuple[int, float]]
 
@@ -32,7 +32,7 @@ class Curves:
         for event in events:
             before = self.axis.step
             point = self.axis.take(event)
-            if self.axis.step < before or isinstance(event, RunResumed):
+            if self.axis.step < before:
                 self._forget_after(self.axis.step)
             if point is not None:
                 for name, value in point.values.items():

@@ -23,7 +23,10 @@ from capgen.records import (
 EVENTS_FILE = RUN_EVENTS_FILE
 # Fields of events by what is in them.
 _COUNTS = ("step", "epoch", "steps_before", "epochs_before")
-_VALUES = ("loss", "train_loss", "val_loss", "learning_rate", "seconds", "eval_seconds")
+_VALUES = (
+    *("loss", "train_loss", "learning_rate", "images_per_second", "memory"),
+    *("seconds", "eval_seconds"),
+)
 _VALUES_BY_NAME = ("metrics", "numbers", "train_numbers", "learning_rates")
 
 
@@ -65,7 +68,9 @@ def _is_whole(event: Event) -> bool:
     for name, value in vars(event).items():
         if name in _COUNTS and not isinstance(value, int):
             return False
-        if name in _VALUES and not isinstance(value, int | float | None):
+        if name in _VALUES and not isinstance(value, int | float):
+            return False
+        if name == "val_loss" and not isinstance(value, int | float | None):
             return False
         if name in _VALUES_BY_NAME and not (
             isinstance(value, Mapping) and all(isinstance(n, int | float) for n in value.values())

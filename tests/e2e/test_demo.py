@@ -101,6 +101,9 @@ def test_a_folder_keeps_everything_for_the_next_commands(
     assert main(["demo", "--no-review", "-o", "my demo"]) == 2
     assert "hint: Name a new folder, or go on" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    (folder / "captions.jsonl").unlink()
+    assert main(["demo", "--no-review", "-o", "my demo"]) == 2
+    assert "hint: Name a new folder.\n" in capsys.readouterr().err
 
 
 def test_a_place_that_cannot_be_written_is_told(

@@ -1,4 +1,7 @@
-"""METEOR 1.5 for English without Java, equal to its own program.
+"""METEOR 1.5 for English without Java, with the counts of its own program.
+
+There is one exception: the program compares 32-bit hashes of words, and so takes some words for one
+another (`-b` and the Hebrew letter vav). Here only equal words are equal.
 
 Denkowski and Lavie, "Meteor Universal: language specific translation evaluation for any target
 language" (WMT 2014), with the matchers and the alignment of "Meteor 1.3: automatic metric for

@@ -7,7 +7,9 @@ tokenizers get both back here, and everything else is the package's.
 
 from __future__ import annotations
 
+import json
 import shutil
+import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,10 @@ import bert_score.utils as published
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoTokenizer, RobertaTokenizer
 
+import capgen.evaluation.evidence
 import capgen.models.token_encoder
 from capgen.cache_folders import BERT_SCORES
 from capgen.cli.main import main
@@ -177,6 +181,30 @@ def test_a_broken_cache_costs_no_result(roberta: Path) -> None:
     assert scored(roberta, GOOD).scores.corpus == before
 
 
+def test_scores_of_another_transformers_are_computed_again(
+    roberta: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A report names the version that computed its scores, not the one that found them."""
+    scored(roberta, GOOD)
+    # The module of the test's own import may be another one, which is loaded lazily.
+    monkeypatch.setattr(sys.modules["transformers"], "__version__", "99.0")
+    events = list(evaluation_events(GOOD, make_set(), config=config_of(roberta), device="cpu"))
+    assert any(isinstance(event, FeaturesComputed) for event in events)
+    assert "hug_trans=99.0" in events[-1].evaluation.scores.stamp.evidence["bertscore"]
+
+
+def test_damaged_weights_give_no_scores(roberta: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged"
+    shutil.copytree(roberta, damaged)
+    weights = load_file(damaged / "model.safetensors")
+    weights["encoder.layer.0.output.dense.weight"][:] = float("nan")
+    save_file(weights, damaged / "model.safetensors", metadata={"format": "pt"})
+    for _ in range(2):  # nothing of it is kept
+        with pytest.raises(MetricError, match="computes scores that are no numbers") as caught:
+            scored(damaged, GOOD)
+        assert "--bert-model" in caught.value.hint
+
+
 def test_progress(roberta: Path) -> None:
     BERT_SCORES.path.unlink(missing_ok=True)
     events = evaluation_events(POOR, make_set(), config=config_of(roberta), device="cpu")
@@ -247,3 +275,36 @@ def test_the_command(roberta: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     captured = capsys.readouterr()
     assert "BLEU-4" in captured.out and "BERTScore-F1" not in captured.out
     assert "FacebookAI/roberta-large is not in the local cache" in " ".join(captured.err.split())
+
+
+def test_a_metric_that_fails_for_the_other_captions_only(
+    roberta: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What both have is compared, and what was computed is not lost."""
+    real = capgen.evaluation.evidence.match_captions
+
+    def failing(model: Any, captions: Any, *rest: Any, **more: Any) -> Any:
+        if captions == POOR:
+            raise MetricError("no memory is left")
+        return (yield from real(model, captions, *rest, **more))
+
+    monkeypatch.setattr(capgen.evaluation.evidence, "match_captions", failing)
+    files = [tmp_path / "good.json", tmp_path / "poor.json", tmp_path / "references.json"]
+    for file, content in zip(files, (GOOD, POOR, REFERENCES), strict=True):
+        file.write_text(json.dumps(content))
+    page, report = tmp_path / "page.html", tmp_path / "report.json"
+    command = ["eval", "--references", str(files[2]), "--metrics", "bertscore,bleu"]
+    command += ["--bert-model", str(roberta), "--bert-layer", "1"]
+    command += ["--html", str(page), "--json", str(report)]
+    for first, second in (files[:2], files[1::-1]):
+        both = ["--predictions", str(first), "--compare", str(second)]
+        assert main([*command, *both]) == 1
+        shown = capsys.readouterr()
+        assert "no memory is left" in " ".join(shown.err.split())
+        assert list(json.loads(report.read_text())["differences"]) == [
+            *("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4"),
+        ]
+        assert "BLEU-4" in shown.out and page.is_file()

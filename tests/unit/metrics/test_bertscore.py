@@ -18,9 +18,9 @@ REFERENCES = {"a": ["three", "four"], "b": ["one"]}
 MATCHES = BertScores(
     model="made",
     pairs={
-        ("one", "three"): (0.9, 0.2, 0.33),
-        ("one", "four"): (0.5, 0.4, 0.44),
-        ("two", "one"): (0.1, 0.3, 0.15),
+        ("one", "three"): np.array([0.9, 0.2, 0.33]),
+        ("one", "four"): np.array([0.5, 0.4, 0.44]),
+        ("two", "one"): np.array([0.1, 0.3, 0.15]),
     },
 )
 
@@ -68,6 +68,11 @@ def test_models_are_those_of_the_package(language: str) -> None:
     assert model.title == published.lang2model[language.partition("-")[0]]
     assert model.layer == published.model2layers[model.title]
     assert model.name.endswith(model.title) and "/" in model.name
+
+
+@pytest.mark.parametrize("language", ["", "eng", "eng-US", "EN"])
+def test_english_by_any_name(language: str) -> None:
+    assert bert_model(language).title == "roberta-large"
 
 
 def test_layers_are_those_of_the_package() -> None:

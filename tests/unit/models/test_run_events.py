@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from capgen.models.run_curves import Curves
 from capgen.models.run_events import EVENTS_FILE, Axis, read_events
 from capgen.records import StageStarted
 from tests.unit.training.tracking.page.recorded_runs import epoch_of, finished, started
@@ -64,3 +65,23 @@ def test_runs_of_earlier_versions_have_one_rate(rates):
     event = epoch_of(1, images=[], captions=[], score=0.2)[0]
     old = type(event).from_dict({**event.to_dict(), "learning_rates": rates})
     assert values_of([*started(), old], "learning_rate/new") == [(1, 1e-3)]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("step", None), ("loss", None), ("loss", "low"), ("images_per_second", None)),
+        *(("memory", "much"), ("numbers", {"reward": None}), ("learning_rates", [])),
+    ],
+)
+def test_an_event_whose_numbers_are_none_is_left_out(tmp_path, field, value):
+    events = [*started(), *epoch_of(1, images=[], captions=[], score=0.2)]
+    records = [event.to_dict() for event in events]
+    steps = [record for record in records if record["event"] == "step"]
+    steps[3][field] = value
+    (tmp_path / EVENTS_FILE).write_text("".join(f"{json.dumps(each)}\n" for each in records))
+    kept = read_events(tmp_path)
+    assert len(kept) == len(events) - 1
+    curves = Curves(kept)
+    assert len(curves.points("train/loss")) == len(steps) - 1
+    assert len(curves.points("val/loss")) == 1
