@@ -107,7 +107,10 @@ REFUSED = [
     (f"{EVAL} --html q.jpg", "--html q.jpg is a JPEG image"),
     (f"{EVAL} --html in/captions.csv", "--html in/captions.csv is text"),
     (f"{EVAL} --json new.html --html new.html", "--json and --html both write new.html"),
-    ("models compare mini mini:int8 --data-dir in/captions.csv --html in/captions.csv", "is an input"),
+    (
+        "models compare mini mini:int8 --data-dir in/captions.csv --html in/captions.csv",
+        "is an input",
+    ),
     ("models compare mini mini:int8 --data-dir in --json q.jpg", "--json q.jpg is a JPEG image"),
     ("data preview in -o in/a.jpg", "in/a.jpg is a JPEG image"),
     ("data preview in/captions.csv -o in/captions.csv", "in/captions.csv is an input"),
