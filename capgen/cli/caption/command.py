@@ -30,6 +30,7 @@ from capgen.config import (
     BatchOptions,
     DecodeOptions,
     EndpointOptions,
+    EngineOptions,
     ImageLimits,
     MetadataOptions,
     ModelOptions,
@@ -80,9 +81,9 @@ EXAMPLES = examples(
 @with_options(
     section="caption",
     panels=(
-        *(MODEL_PANEL, PromptOptions.PANEL, EndpointOptions.PANEL, DECODING_PANEL),
-        *(WordOptions.PANEL, INPUT_PANEL, OUTPUT_PANEL, MetadataOptions.PANEL),
-        *(BatchOptions.PANEL, Look.PANEL),
+        *(INPUT_PANEL, OUTPUT_PANEL, MetadataOptions.PANEL, MODEL_PANEL, PromptOptions.PANEL),
+        *(EndpointOptions.PANEL, DECODING_PANEL, WordOptions.PANEL, BatchOptions.PANEL),
+        *(EngineOptions.PANEL, Look.PANEL),
     ),
 )
 def caption_command(
