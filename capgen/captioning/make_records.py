@@ -12,7 +12,7 @@ from capgen.captioning.caption_model import CaptionModel
 from capgen.captioning.confidence.fits import Fits
 from capgen.captioning.prepare import Prepared
 from capgen.captioning.prompting import Noted, Prompting
-from capgen.captioning.retry import caption_inputs
+from capgen.captioning.retry_captions import caption_inputs
 from capgen.captioning.runtimes.base import NoCaption, Runtime
 from capgen.captioning.to_record import uncaptioned, with_confidence
 from capgen.config import DecodeSettings

@@ -18,7 +18,7 @@ from capgen.overwriting import TEXT_OR_DATA, InputFiles, check_output
 if TYPE_CHECKING:
     from capgen.records import Record
     from capgen.reviews.acceptance import Acceptance
-    from capgen.reviews.agreement import Agreement
+    from capgen.reviews.confidence_agreement import Agreement
 
 EXAMPLES = examples(
     "capgen accept captions.jsonl",

@@ -20,7 +20,7 @@ from capgen.review_page.model import KINDS, ReviewModel
 from capgen.review_page.orders import Likeness, by_gain
 from capgen.review_page.replacing import Replacement, preview
 from capgen.review_page.session import ReviewSession
-from capgen.reviews.agreement import agreement
+from capgen.reviews.confidence_agreement import agreement
 from capgen.reviews.places import ImagePlaces
 
 

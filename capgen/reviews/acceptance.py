@@ -11,7 +11,7 @@ from typing import Any
 from capgen.config import AcceptConfig
 from capgen.errors import DataError
 from capgen.records import SCHEMA_VERSION, Record
-from capgen.reviews.agreement import Agreement, agreement
+from capgen.reviews.confidence_agreement import Agreement, agreement
 from capgen.reviews.guarantee import (
     Candidate,
     Level,

@@ -19,7 +19,7 @@ from importlib import resources
 
 import numpy as np
 
-from capgen.captioning.decoding.hypotheses import NounTable
+from capgen.captioning.decoding.noun_table import NounTable
 from capgen.metrics.function_words import FUNCTION_WORDS
 from capgen.metrics.synonyms import detached, wordnet
 

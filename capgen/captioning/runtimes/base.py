@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from capgen.captioning.decoding.hypotheses import Hypothesis, NounTable
+from capgen.captioning.decoding.hypotheses import Hypothesis
+from capgen.captioning.decoding.noun_table import NounTable
 from capgen.captioning.prompts import Prompt
 from capgen.config import DecodeSettings
 from capgen.models.preprocessing.preprocess import Preprocessor

@@ -13,14 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capgen.captioning.decoding.concept_bonus import concept_bonus
-from capgen.captioning.decoding.hypotheses import (
-    Hypothesis,
-    NounTable,
-    StepModel,
-    TokenIds,
-    log_softmax,
-)
+from capgen.captioning.decoding.hypotheses import Hypothesis, StepModel, TokenIds, log_softmax
 from capgen.captioning.decoding.noun_lexicon import noun_table
+from capgen.captioning.decoding.noun_table import NounTable
 from capgen.captioning.decoding.within_limits import decode_within
 from capgen.captioning.runtimes.base import Generated, ModelInput, Replay
 from capgen.captioning.runtimes.cores import usable_cores

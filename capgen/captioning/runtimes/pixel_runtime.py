@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from capgen.captioning.decoding.hypotheses import NounTable
+from capgen.captioning.decoding.noun_table import NounTable
 from capgen.captioning.prompts import Prompt, one_spaced
 from capgen.captioning.runtimes.base import Generated, ModelInput, Replay, ReshapedImage
 from capgen.config import DecodeSettings

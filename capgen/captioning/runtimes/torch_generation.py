@@ -15,8 +15,9 @@ from transformers import GenerationConfig, LogitsProcessorList
 
 from capgen.captioning.decoding.concept_bonus import ConceptBonus
 from capgen.captioning.decoding.ending import ended_in_time, likeliest_end
-from capgen.captioning.decoding.hypotheses import NOUN_PENALTY, Hypothesis, NounTable, hypothesis
+from capgen.captioning.decoding.hypotheses import Hypothesis, hypothesis
 from capgen.captioning.decoding.length_limits import LengthLimits
+from capgen.captioning.decoding.noun_table import NOUN_PENALTY, NounTable
 from capgen.captioning.decoding.word_constraints import WordRules
 from capgen.captioning.runtimes.torch_processors import (
     Concepts,

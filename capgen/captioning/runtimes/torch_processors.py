@@ -7,7 +7,7 @@ import torch
 from transformers import LogitsProcessor
 
 from capgen.captioning.decoding.concept_bonus import ConceptBonus
-from capgen.captioning.decoding.hypotheses import NOUN_PENALTY, NounTable
+from capgen.captioning.decoding.noun_table import NOUN_PENALTY, NounTable
 
 
 class Temperature(LogitsProcessor):

@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from capgen.captioning.decoding.concept_bonus import concept_bonus
-from capgen.captioning.decoding.hypotheses import Hypothesis, NounTable, StepModel, TokenIds
+from capgen.captioning.decoding.hypotheses import Hypothesis, StepModel, TokenIds
 from capgen.captioning.decoding.noun_lexicon import noun_table
+from capgen.captioning.decoding.noun_table import NounTable
 from capgen.captioning.decoding.within_limits import decode_within
 from capgen.captioning.decoding.word_constraints import WordRules
 from capgen.captioning.runtimes.base import Generated, ModelInput, Replay

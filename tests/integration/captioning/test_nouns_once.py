@@ -14,7 +14,7 @@ import torch
 
 from capgen import Captioner
 from capgen._build import make_nouns, make_wordnet
-from capgen.captioning.decoding.hypotheses import NOUN_PENALTY
+from capgen.captioning.decoding.noun_table import NOUN_PENALTY
 from capgen.cli.main import main
 from capgen.config import train_config
 from capgen.models.checkpoint import save_captioning
@@ -241,7 +241,7 @@ def test_the_list_is_that_of_its_script(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_torch_takes_scores_that_are_wider_than_the_vocabulary() -> None:
-    from capgen.captioning.decoding.hypotheses import NounTable
+    from capgen.captioning.decoding.noun_table import NounTable
     from capgen.captioning.runtimes.torch_processors import NounsOnce
 
     table = NounTable(np.array([0, 1, 2, 1]))

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from capgen.captioning.captioner import Captioner
-from capgen.captioning.decoding.hypotheses import NounTable, hypothesis
+from capgen.captioning.decoding.hypotheses import hypothesis
+from capgen.captioning.decoding.noun_table import NounTable
 from capgen.captioning.prepare import Prepared
 from capgen.captioning.runtimes.base import Generated, ModelInput
 from capgen.config import DecodeOptions

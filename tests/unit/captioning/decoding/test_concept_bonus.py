@@ -10,13 +10,8 @@ import pytest
 
 from capgen.captioning.decoding.beam_search import decode
 from capgen.captioning.decoding.concept_bonus import ConceptBonus, concept_bonus
-from capgen.captioning.decoding.hypotheses import (
-    Hypothesis,
-    NounTable,
-    TokenIds,
-    hypothesis,
-    log_softmax,
-)
+from capgen.captioning.decoding.hypotheses import Hypothesis, TokenIds, hypothesis, log_softmax
+from capgen.captioning.decoding.noun_table import NounTable
 from capgen.config import DecodeSettings
 from capgen.models.concept_table import ConceptTable
 from tests.fakes import Script, ScriptedModel, random_script

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from capgen.captioning.decoding.hypotheses import NounTable
+from capgen.captioning.decoding.noun_table import NounTable
 from capgen.captioning.runtimes.torch_processors import NounsOnce
 from capgen.training.objectives.scst.sampler import Sampler, Samples, _reached
 from tests.tiny_captioners import captioning, clip_vision, gpt2, vit

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from capgen.reviews.agreement import agreement
+from capgen.reviews.confidence_agreement import agreement
 from capgen.reviews.judgement import Judgement
 from tests.unit.reviews.made import caption, review
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from capgen.captioning.decoding.hypotheses import Hypothesis
-from capgen.captioning.retry import caption_inputs, fault
+from capgen.captioning.retry_captions import caption_inputs, fault
 from capgen.captioning.runtimes.base import Generated, ModelInput
 from capgen.captioning.runtimes.pixel_runtime import stacked
 from capgen.config import DecodeSettings
