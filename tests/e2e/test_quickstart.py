@@ -56,7 +56,7 @@ def test_every_command_runs(place, tmp_path):
                 assert "Traceback" not in err
                 said[" ".join(words)] = out
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert f"That prints `{said['caption photo.jpg'].strip()}`" in readme
+    assert f"that prints `{said['caption photo.jpg'].strip()}`" in readme
     mine = said["caption photo.jpg --model first/best-eval"]
     assert mine and said["caption photo.jpg --model me/first"] == mine
     for made in ("why.html", "captions.json", "gallery.html", "sure.csv", "report.html"):

@@ -156,8 +156,8 @@ def test_calibration_rests_on_log_probabilities(server: ChatServer, tmp_path: Pa
 def test_without_log_probabilities_there_is_no_calibration(
     server: ChatServer, tmp_path: Path
 ) -> None:
-    data = make_set(tmp_path)
-    server.log_probabilities = False
+    data = _doubtful(server, 50, tmp_path)
+    server.refuses = lambda content: sends(answer("a dog"))
     with pytest.raises(ModelError, match="no log-probabilities"):
         list(calibrate(Captioner.from_endpoint(server.url), [data]))
 

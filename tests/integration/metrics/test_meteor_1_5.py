@@ -78,6 +78,7 @@ def test_flickr8k(flickr8k_test: dict[str, list[str]]) -> None:
 
 
 @needs_java
+@pytest.mark.usefixtures("paraphrases")
 def test_words_that_the_program_takes_for_one_another() -> None:
     """An exception: it compares Java's hashes of words, which are 32 bits. Here, words differ."""
     captions, references = ["-b", "ko"], [["\u05d5"], ["m1"]]

@@ -24,7 +24,7 @@ from capgen.records import (
 from capgen.training.plan.stages import resolve_plan
 from capgen.training.run.train import resume, train
 from capgen.training.run.train_stages import train_stages
-from capgen.training.tracking.page.panels import Curves, epochs
+from capgen.training.tracking.page.panels import epochs, panels
 from capgen.training.tracking.page.tracker import PAGE_FILE
 from capgen.training.validation.validate import Validator
 from tests.training_runs import of_kind, run_config
@@ -165,8 +165,8 @@ def test_a_stage_that_is_too_narrow_leaves_the_model_of_the_stage_before(tmp_pat
     # The model that the stage started from is not one of the last epoch before it.
     first, whole = (epochs(read_events(folder)) for folder in (stages / "1-learn", run))
     assert [saved for _, _, saved in whole][:2] == [saved for _, _, saved in first]
-    marks = {panel.title: panel.marks for panel in Curves(read_events(run)).panels()}
-    own = {panel.title: panel.marks for panel in Curves(read_events(stages / "1-learn")).panels()}
+    marks = {panel.title: panel.marks for panel in panels(read_events(run))}
+    own = {panel.title: panel.marks for panel in panels(read_events(stages / "1-learn"))}
     steps = [step for step, _ in own["CIDEr-D (val)"]]
     assert [step for step, _ in marks["CIDEr-D (val)"] if step <= max(steps)] == steps
 

@@ -7,10 +7,10 @@ import json
 from pathlib import Path
 
 import pytest
-from capgen.training.run.event_log import read_events
 
 from capgen.config import train_config
 from capgen.errors import UsageError
+from capgen.models.run_events import read_events
 from capgen.records import StepEvent, event_from_dict
 from capgen.training.processes.base import Alone
 from capgen.training.run.folder import RunFolder, only_trainer, read_config, to_toml
