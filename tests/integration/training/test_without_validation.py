@@ -37,9 +37,8 @@ def few_images(folder: Path, count: int) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("count", [1, 2])
-def test_one_or_two_images_are_learned_by_heart(tmp_path: Path, mini: Path, count: int) -> None:
-    data = few_images(tmp_path / "few", count)
+def test_one_image_is_learned_by_heart(tmp_path: Path, mini: Path) -> None:
+    data = few_images(tmp_path / "few", 1)
     events = list(train(run_config(tmp_path, data, mini, **HEART)))
     notices = [event.message for event in of_kind(Notice, events)]
     expected = "few has no val split: no validation; best-eval is the model of the last epoch"
@@ -51,8 +50,7 @@ def test_one_or_two_images_are_learned_by_heart(tmp_path: Path, mini: Path, coun
     names = [event.name for event in of_kind(CheckpointSaved, events)]
     assert names == ["last"] * 60 + ["best-eval"]
     captioner = Captioner.from_pretrained(str(tmp_path / "run" / "best-eval"), runtime="torch")
-    images = [data / f"{number}.png" for number in range(count)]
-    assert [caption.text for caption in captioner.caption(images)] == list(SENTENCES[:count])
+    assert captioner.caption(data / "0.png").text == SENTENCES[0]
 
 
 def test_no_validation_trains_without_measuring_val(tmp_path: Path, data: Path, mini: Path) -> None:
