@@ -19,7 +19,7 @@ import torch
 from capgen.training.run.folder import read_config
 from capgen.training.run.train import resume, train
 
-KILLS = 6
+KILLS = 4
 EARLY = 2  # of them at any time from the start on; the others while steps are taken
 
 

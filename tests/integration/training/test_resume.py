@@ -160,8 +160,8 @@ def test_kills_at_random_moments_change_nothing(tmp_path, data, parts):
     )
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
-    assert len(report.pop("states")) >= 4  # the kills came at different steps
-    assert report == {"whole": 0, "kills": [-signal.SIGKILL] * 6, "last": 0}, done.stderr
+    assert len(report.pop("states")) >= 3  # the kills came at different steps
+    assert report == {"whole": 0, "kills": [-signal.SIGKILL] * 4, "last": 0}, done.stderr
     assert_same(tmp_path / "whole", tmp_path / "killed")
 
 

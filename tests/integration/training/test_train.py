@@ -48,15 +48,15 @@ def test_eight_images_are_learned_by_heart(tmp_path, data, mini):
         data,
         mini,
         batch_size=8,
-        num_epochs=60,
-        eval_every=60,
-        learning_rate=5e-3,
+        num_epochs=35,
+        eval_every=35,
+        learning_rate=1e-2,
         encoder_learning_rate=3e-4,
         warmup_steps=5,
         ema_decay=0.5,
     )
     events = list(train(config))
-    assert events[-1].steps == 60
+    assert events[-1].steps == 35
     losses = [event.loss for event in events if isinstance(event, StepEvent)]
     assert losses[-1] < 0.2 < losses[0]
     assert caption_images(str(tmp_path / "run" / "last"), data) == list(SENTENCES)
