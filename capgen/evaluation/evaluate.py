@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterator, Mapping
-from itertools import chain
 from pathlib import Path
 
 from capgen.captioning.captioner import Captioner
 from capgen.config import DecodeOptions, EvalConfig
 from capgen.data.dataset import Dataset, load_dataset
 from capgen.errors import MetricError, UsageError
+from capgen.evaluation.before_captioning import check_scoring, readable_metrics
 from capgen.evaluation.evaluation_set import EvaluationSet, from_dataset
 from capgen.evaluation.events import (
     EvaluationEvent,
@@ -125,6 +125,11 @@ def evaluation_events(
             "The metric diversity needs several captions per image",
             hint="Add --num-captions 5, or --diverse 5.",
         )
+    if system.computes:
+        useless = check_scoring(eval_set, config, document_frequencies, {**known_before, **found})
+        if useless:
+            yield MetricsLeftOut(reasons=useless)
+        found |= useless
     captions: dict[str, str] = {}
     records: dict[str, Caption] = {}
     failures: dict[str, CaptionFailure] = {}
@@ -148,7 +153,8 @@ def evaluation_events(
         unavailable={**known_before, **found},
     )
     evidence = yield from gather_evidence(captions, eval_set, config, known, device=device)
-    yield ScoringStarted(images=len(captions), note=first_use_note(config.metric_names))
+    left, _ = readable_metrics(eval_set, config, evidence.unavailable)
+    yield ScoringStarted(images=len(captions), note=first_use_note(left))
     scores, intervals = scored(captions, eval_set, config, document_frequencies, evidence)
     evaluation = Evaluation(
         system=system.describe(),
@@ -192,8 +198,7 @@ def scored(
     """
     references = {image_id: data.by_id[image_id].references for image_id in captions}
     language, source = judged_language(data, config)
-    every = list(chain.from_iterable(example.references for example in data.examples))
-    tokenizer = choose(config.tokenizer, language, every)
+    tokenizer = choose(config.tokenizer, language, data.texts)
     training = data.known
     if tokenizer.key != PTB and data.training:
         training = known_captions(data.training, tokenizer.tokenize)

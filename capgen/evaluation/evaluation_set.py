@@ -69,6 +69,11 @@ class EvaluationSet:
         return {example.image_id: example for example in self.examples}
 
     @cached_property
+    def texts(self) -> list[str]:
+        """The references of all `examples`."""
+        return [text for example in self.examples for text in example.references]
+
+    @cached_property
     def known(self) -> frozenset[str] | None:
         """The training captions as `capgen.metrics.language` compares them, or None."""
         return known_captions(self.training) if self.training else None

@@ -11,7 +11,8 @@ from typing import Any
 from capgen.config import EvalConfig
 from capgen.data.problems import stopping
 from capgen.data.text_files import read_json
-from capgen.errors import CapgenError, DataError, NetworkError, UsageError
+from capgen.errors import CapgenError, DataError, UsageError
+from capgen.evaluation.before_captioning import with_own_hint
 from capgen.evaluation.bert_scores import match_captions
 from capgen.evaluation.clip_features import clip_features
 from capgen.evaluation.evaluation_set import EvaluationSet
@@ -103,19 +104,13 @@ def gather_evidence(
     Raises:
         CapgenError: The model of the only metric, or the images, cannot be read.
     """
-    for metric, gather, option in (
-        ("clipscore", _features, "--clip-model"),
-        ("bertscore", _matches, "--bert-model"),
-    ):
+    for metric, gather in (("clipscore", _features), ("bertscore", _matches)):
         if metric not in config.metric_names or metric in known.unavailable:
             continue
         try:
             known = yield from gather(captions, data, config, known, device)
         except CapgenError as error:
-            if isinstance(error, NetworkError):
-                # The Hub's own hint is for those who want to caption.
-                error.hint = f"Go online once, or name its folder by {option}."
-            reason = {metric: sentence(error)}
+            reason = {metric: sentence(with_own_hint(error, metric))}
             if not set(config.metric_names) - reason.keys() - known.unavailable.keys():
                 raise
             yield MetricsLeftOut(reasons=reason)

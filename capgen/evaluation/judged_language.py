@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import chain
-
 from capgen.config import EvalConfig
 from capgen.data.formats.manifest import LANGUAGE_HINT, LANGUAGE_TAG
 from capgen.data.statistics import common_language
@@ -43,6 +41,6 @@ def judged_language(data: EvaluationSet, config: EvalConfig) -> tuple[str, str]:
         return config.language, GIVEN
     if data.language:
         return data.language, OF_DATA
-    texts = list(chain.from_iterable(example.references for example in data.examples))
-    guess = common_language(texts) or (UNDETERMINED if has_foreign_letters(texts) else "")
+    guess = common_language(data.texts)
+    guess = guess or (UNDETERMINED if has_foreign_letters(data.texts) else "")
     return guess, GUESSED if guess else ""

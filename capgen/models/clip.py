@@ -42,17 +42,8 @@ class ClipModel:
 
     def __init__(self, folder: ModelFolder, device: torch.device) -> None:
         with quiet_transformers():
-            config = load_config(folder)
-            kind = AutoModel._model_mapping.get(type(config), None)
-            if not all(hasattr(kind, f"get_{what}_features") for what in ("image", "text")):
-                raise ModelError(
-                    f"{folder.name} is a '{config.model_type}' model, which does not compare "
-                    "images with texts",
-                    hint="Use a CLIP, such as openai/clip-vit-base-patch32.",
-                )
-            folder.check_weights()
+            config, processor = _parts(folder)
             model: Any = load_weights(folder, AutoModel, dtype=torch.float32)
-            processor = load_processor(folder)
         self.name = folder.name
         self._model = model.eval().to(device)
         self._device = device
@@ -92,6 +83,30 @@ class ClipModel:
             f"{self.name} needs more memory than {self._device} has left",
             hint="Use --device cpu, or a smaller --clip-model.",
         )
+
+
+def check_clip(folder: ModelFolder) -> None:
+    """Check what a `ClipModel` needs, without reading the weights.
+
+    Raises:
+        ModelError, UnsafeModelError: As for `ClipModel`.
+    """
+    with quiet_transformers():
+        _parts(folder)
+
+
+def _parts(folder: ModelFolder) -> tuple[Any, Any]:
+    """Return the configuration and the processor of a folder that has weights, too."""
+    config = load_config(folder)
+    kind = AutoModel._model_mapping.get(type(config), None)
+    if not all(hasattr(kind, f"get_{what}_features") for what in ("image", "text")):
+        raise ModelError(
+            f"{folder.name} is a '{config.model_type}' model, which does not compare images "
+            "with texts",
+            hint="Use a CLIP, such as openai/clip-vit-base-patch32.",
+        )
+    folder.check_weights()
+    return config, load_processor(folder)
 
 
 def _array(output: Any) -> Features:

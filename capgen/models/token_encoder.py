@@ -17,7 +17,13 @@ from transformers import AutoModel, GPT2Tokenizer, RobertaTokenizer
 from capgen.errors import ModelError
 from capgen.models.device_memory import device_memory_errors
 from capgen.models.folder import ModelFolder
-from capgen.models.loading import load_config, load_tokenizer, load_weights, quiet_transformers
+from capgen.models.loading import (
+    load_config,
+    load_tokenizer,
+    load_weights,
+    quiet_transformers,
+    reported,
+)
 
 Vectors = npt.NDArray[np.float32]
 _POSITIONS = 512
@@ -42,20 +48,9 @@ class TokenEncoder:
             folder.check_weights()
             tokenizer: Any = load_tokenizer(folder)
             model: Any = load_weights(folder, AutoModel, dtype=torch.float32)
-        stack = getattr(model, "encoder", None) or getattr(model, "transformer", None)
-        layers = getattr(stack, "layer", None)
-        if not isinstance(layers, torch.nn.ModuleList) or hasattr(model, "decoder"):
-            raise ModelError(
-                f"{folder.name} is a '{config.model_type}' model, which does not encode texts as "
-                "BERT does",
-                hint="Use one such as roberta-large or bert-base-multilingual-cased.",
-            )
-        if layer > len(layers):
-            raise ModelError(
-                f"{folder.name} has {len(layers)} layers, and layer {layer} is asked for",
-                hint="Name another with --bert-layer.",
-            )
-        del layers[layer:]
+        # DeBERTa-v2 needs one layer at least, also where only the embeddings are asked for.
+        del _layers(model, folder, layer)[max(layer, 1) :]
+        self._embeddings = layer == 0
         self.name = folder.name
         self._model = model.eval().to(device)
         self._device = device
@@ -90,13 +85,57 @@ class TokenEncoder:
         return 0 if unknown is None else sum(token == unknown for token in ids)
 
     def encode(self, texts: Sequence[Sequence[int]]) -> Vectors:
-        """Return the (texts, tokens, width) vectors of texts with equally many tokens."""
+        """Return the (texts, tokens, width) vectors of texts with equally many tokens.
+
+        Raises:
+            ModelError: The model needs more than texts, or more memory than there is.
+        """
         ids = torch.tensor(texts, device=self._device)
         memory = device_memory_errors(
             f"{self.name} needs more memory than {self._device} has left",
             hint="Use --device cpu, or a smaller --bert-model.",
         )
-        with memory, torch.inference_mode():
-            output = self._model(ids, attention_mask=torch.ones_like(ids))
-        vectors: Vectors = output.last_hidden_state.cpu().numpy()
+        # Some kinds need more than the text, such as a picture or where on a page it stands.
+        needs = reported(f"{self.name} does not encode texts alone")
+        with needs, memory, torch.inference_mode():
+            output = self._model(
+                ids,
+                attention_mask=torch.ones_like(ids),
+                output_hidden_states=self._embeddings,
+            )
+        states = output.hidden_states[0] if self._embeddings else output.last_hidden_state
+        vectors: Vectors = states.cpu().numpy()
         return vectors
+
+
+def check_token_encoder(folder: ModelFolder, layer: int) -> None:
+    """Check what a `TokenEncoder` needs, without reading the weights.
+
+    Raises:
+        ModelError, UnsafeModelError: As for `TokenEncoder`.
+    """
+    with quiet_transformers():
+        config = load_config(folder)
+        folder.check_weights()
+        load_tokenizer(folder)
+        with reported(f"Cannot build {folder.name}"), torch.device("meta"):
+            model = AutoModel.from_config(config)
+    _layers(model, folder, layer)
+
+
+def _layers(model: Any, folder: ModelFolder, layer: int) -> torch.nn.ModuleList:
+    """Return the layers of a model; raise ModelError if it has none, or too few."""
+    stack = getattr(model, "encoder", None) or getattr(model, "transformer", None)
+    layers = getattr(stack, "layer", None)
+    if not isinstance(layers, torch.nn.ModuleList) or hasattr(model, "decoder"):
+        raise ModelError(
+            f"{folder.name} is a '{model.config.model_type}' model, which does not encode texts "
+            "as BERT does",
+            hint="Use one such as roberta-large or bert-base-multilingual-cased.",
+        )
+    if layer > len(layers):
+        raise ModelError(
+            f"{folder.name} has {len(layers)} layers, and layer {layer} is asked for",
+            hint="Name another with --bert-layer.",
+        )
+    return layers

@@ -19,7 +19,15 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModel, AutoTokenizer, RobertaTokenizer
+from transformers import (
+    AutoModel,
+    AutoTokenizer,
+    DebertaV2Config,
+    DebertaV2Model,
+    RobertaTokenizer,
+    ViltConfig,
+    ViltModel,
+)
 
 import capgen.evaluation.evidence
 import capgen.models.token_encoder
@@ -146,6 +154,27 @@ def test_layers_are_those_of_the_whole_model(roberta: Path) -> None:
         np.testing.assert_allclose(encoder.encode([ids])[0], states[layer][0], atol=1e-6)
 
 
+def test_a_deberta_without_its_layers(tmp_path: Path) -> None:
+    """Its encoder in transformers cannot run without any."""
+    words = [word for text in TEXTS for word in text.split()]
+    folder = save_tiny_bert(tmp_path / "deberta", words)
+    config = DebertaV2Config(
+        vocab_size=200,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=64,
+    )
+    whole = DebertaV2Model(config).eval()
+    whole.save_pretrained(folder)
+    encoder = TokenEncoder(ModelFolder(folder, "deberta"), 0, torch.device("cpu"))
+    ids = encoder.tokens("a dog runs")
+    with torch.no_grad():
+        states = whole(torch.tensor([ids]), output_hidden_states=True).hidden_states
+    np.testing.assert_allclose(encoder.encode([ids])[0], states[0][0], atol=1e-6)
+
+
 def test_intervals_and_paired_comparison(roberta: Path) -> None:
     first, second = scored(roberta, GOOD), scored(roberta, POOR)
     assert first.intervals["BERTScore-F1"].low <= first.scores.corpus["BERTScore-F1"]
@@ -252,6 +281,12 @@ def test_models_that_are_no_text_encoder(roberta: Path, tmp_path: Path) -> None:
         scored(clip, GOOD)
     with pytest.raises(ModelError, match="has 3 layers, and layer 4 is asked for"):
         scored(roberta, GOOD, 4)
+    words = [word for text in TEXTS for word in text.split()]
+    seeing = save_tiny_bert(tmp_path / "seeing", words)  # for its tokenizer
+    shape = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2}
+    ViltModel(ViltConfig(vocab_size=200, num_hidden_layers=2, **shape)).save_pretrained(seeing)
+    with pytest.raises(ModelError, match="seeing does not encode texts alone"):
+        scored(seeing, GOOD, 1)
     pickled = tmp_path / "pickled"
     shutil.copytree(roberta, pickled)
     (pickled / "model.safetensors").rename(pickled / "pytorch_model.bin")
