@@ -106,8 +106,21 @@ class ComparisonFinished:
 ComparisonEvent = ModelStarted | EvaluationEvent | ComparisonFinished
 
 
-def models_to_compare(names: Sequence[str]) -> list[str]:
-    """Return the models to compare; the name of a run stands for its best-eval and best-loss.
+@dataclass(frozen=True)
+class ChosenModels:
+    """The models to compare.
+
+    Attributes:
+        names: The models.
+        left_out: Sentences on checkpoints of a named run that are not compared.
+    """
+
+    names: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+
+
+def choose_models(names: Sequence[str]) -> ChosenModels:
+    """Choose the models to compare; the name of a run stands for its best-eval and best-loss.
 
     Where both are from the same epoch they are one model, and best-loss is left out.
 
@@ -115,13 +128,16 @@ def models_to_compare(names: Sequence[str]) -> list[str]:
         UsageError: There are fewer than two models, or one is named twice.
     """
     models: list[str] = []
+    twins: list[tuple[str, str]] = []
     for name in names:
-        same = _same_models(name)
-        models += [item for item in _best(name) if item not in same] or [name]
+        best = _best(name)
+        same = _same_models(best)
+        models += [item for item in best if item not in same] or [name]
+        twins += [(item, best[0]) for item in same]
     if len(models) < 2:
-        if names and (same := _same_models(names[0])):
+        if twins:
             raise UsageError(
-                f"{models[0]} and {same[0]} are the same model",
+                f"{twins[0][1]} and {twins[0][0]} are the same model",
                 hint="Name another one to compare it with.",
             )
         raise UsageError(
@@ -132,16 +148,18 @@ def models_to_compare(names: Sequence[str]) -> list[str]:
     twice = {name for name in shown if shown.count(name) > 1}
     if twice:
         raise UsageError(f"'{min(twice)}' is named twice")
-    return models
+    return ChosenModels(
+        tuple(models),
+        tuple(f"{item} is the same model as {first}, and is left out." for item, first in twins),
+    )
 
 
 def _best(name: str) -> list[str]:
     return [item for item in run_checkpoints(name) if not item.endswith("/last")]
 
 
-def _same_models(name: str) -> list[str]:
+def _same_models(best: Sequence[str]) -> list[str]:
     """Return the best checkpoints of a run that are the same model as the first of them."""
-    best = _best(name)
     if len(best) < 2:
         return []
     first, *others = (ModelFolder(runs_dir() / item, item).fingerprint for item in best)
@@ -170,7 +188,7 @@ def _load(options: ModelOptions) -> Captioner:
 
 
 def comparison_events(
-    names: Sequence[str],
+    names: Sequence[str] | ChosenModels,
     data: EvaluationSet,
     *,
     options: DecodeOptions | None = None,
@@ -181,7 +199,7 @@ def comparison_events(
     """Caption the images with each model, and compare the models.
 
     Args:
-        names: Two models or more (see `models_to_compare`).
+        names: Two models or more (see `choose_models`).
         data: The images, with references.
         options: How the models decode; options left at None use each model's defaults.
         config: Metrics, bootstrap and batch size.
@@ -192,10 +210,11 @@ def comparison_events(
         Progress events; the last is a `ComparisonFinished` with the result.
     """
     config, place = config or EvalConfig(), runs_on or ModelOptions()
-    chosen = models_to_compare(names)
-    entries = tuple(served_entry(name) if is_url(name) else find_model(name) for name in chosen)
+    chosen = names if isinstance(names, ChosenModels) else choose_models(names)
+    models = chosen.names
+    entries = tuple(served_entry(name) if is_url(name) else find_model(name) for name in models)
     # Load all models first, so that a broken one is reported before an hour of captioning.
-    captioners = {_shown(name): _load(_runs_on(place, name)) for name in chosen}
+    captioners = {_shown(name): _load(_runs_on(place, name)) for name in models}
     evaluations: list[Evaluation] = []
     for name, captioner in captioners.items():
         yield ModelStarted(name, len(data.examples))
@@ -221,10 +240,6 @@ def comparison_events(
             speeds=speeds,
             words=word_recalls(evaluations),
             learning=learning_curves(entries),
-            left_out=tuple(
-                f"{same} is the same model as {_best(name)[0]}, and is left out."
-                for name in names
-                for same in _same_models(name)
-            ),
+            left_out=chosen.left_out,
         )
     )

@@ -102,9 +102,10 @@ def compare_command(
     Differences are the first model minus the other, with 95 % bootstrap intervals and paired
     p-values.
     """
-    from capgen.registry.compare import comparison_events, models_to_compare
+    from capgen.registry.compare import choose_models, comparison_events
 
-    files.check([compared.data_dir], systems=len(models_to_compare(compared.models)))
+    chosen = choose_models(compared.models)
+    files.check([compared.data_dir, config.objects, config.instances], systems=len(chosen.names))
 
     from capgen.cli.models import view
     from capgen.evaluation.evaluation_set import evaluation_set
@@ -121,7 +122,7 @@ def compare_command(
         console.note(note)
     confirm_sending(runs_on, compared.models)
     events = comparison_events(
-        compared.models,
+        chosen,
         data,
         options=decoding,
         config=config,

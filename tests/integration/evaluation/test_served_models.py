@@ -16,7 +16,7 @@ from capgen.errors import ModelError, UsageError
 from capgen.evaluation.calibration.calibrate import Calibrated, calibrate, store
 from capgen.evaluation.evaluation_set import EvaluationSet
 from capgen.records import Example
-from capgen.registry.compare import ComparisonFinished, comparison_events, models_to_compare
+from capgen.registry.compare import ComparisonFinished, choose_models, comparison_events
 from tests.chat_server import ChatServer, Handler, answer, chatting, says, sends
 from tests.unit.evaluation.sets import make_set
 
@@ -80,7 +80,7 @@ def test_models_compare_takes_addresses(server: ChatServer, tmp_path: Path) -> N
     assert "secret" not in written
     assert json.loads(written)["models"][1]["path"] is None
     with pytest.raises(UsageError, match="named twice") as caught:
-        models_to_compare([address, address])
+        choose_models([address, address])
     assert "secret" not in str(caught.value)
 
 

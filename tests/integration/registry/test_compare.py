@@ -7,6 +7,7 @@ import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from PIL import Image
 
 from capgen.cli.main import main
 from capgen.config import EvalConfig
+from capgen.digests import files_digest
 from capgen.errors import ModelNotFoundError, UsageError
 from capgen.evaluation.evaluate import evaluate
 from capgen.evaluation.evaluation_set import EvaluationSet, evaluation_set
@@ -24,8 +26,8 @@ from capgen.paths import bundled_model_dir, runs_dir
 from capgen.registry.compare import (
     ComparisonFinished,
     ModelComparison,
+    choose_models,
     comparison_events,
-    models_to_compare,
 )
 from capgen.registry.learning_curves import LearningCurves, learning_curves
 from capgen.registry.report import write_comparison
@@ -250,21 +252,32 @@ def test_the_curves_in_a_browser(
 @pytest.mark.parametrize("names", [["mini"], [], ["mini", "mini"]])
 def test_what_cannot_be_compared(names: list[str]) -> None:
     with pytest.raises(UsageError):
-        models_to_compare(names)
+        choose_models(names)
 
 
-def test_checkpoints_of_a_run_that_are_one_model_are_compared_once(data: EvaluationSet) -> None:
+def test_checkpoints_of_a_run_that_are_one_model_are_compared_once(
+    data: EvaluationSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("best-eval", "best-loss"):
         shutil.copytree(bundled_model_dir(), runs_dir() / "mine" / name)
     (runs_dir() / "mine" / RUN_SETTINGS_FILE).write_text("")
-    assert models_to_compare(["mine", "mini"]) == ["mine/best-eval", "mini"]
+    assert choose_models(["mine", "mini"]).names == ("mine/best-eval", "mini")
     with pytest.raises(UsageError, match="best-eval and mine/best-loss are the same model"):
-        models_to_compare(["mine"])
-    *_, last = comparison_events(["mine", "mini"], data.limited(2))
+        choose_models(["mine"])
+    read = []
+
+    def counted(files: Any, *rest: Any) -> str:
+        files = list(files)
+        read.extend(file for file in files if file.parent.name == "best-loss")
+        return files_digest(files, *rest)
+
+    monkeypatch.setattr("capgen.models.folder.files_digest", counted)
+    *_, last = comparison_events(choose_models(["mine", "mini"]), data.limited(2))
+    assert len(read) == len(set(read)) > 1, "weights take a while to read"
     assert isinstance(last, ComparisonFinished)
     assert "mine/best-loss is the same model as mine/best-eval" in last.comparison.notes[0]
     (runs_dir() / "mine" / "best-loss" / "generation_config.json").write_text("{}")
-    assert models_to_compare(["mine"]) == ["mine/best-eval", "mine/best-loss"]
+    assert choose_models(["mine"]).names == ("mine/best-eval", "mine/best-loss")
 
 
 def test_a_model_that_is_not_there_is_found_out_first(data: EvaluationSet) -> None:
