@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import PurePosixPath
 
 import capgen.metrics.bleu as bleu
 from capgen.evaluation.result import Evaluation
@@ -64,7 +64,7 @@ def paper_table(
             predictions without their suffix.
         differences: For each row after the first, metric → the first row minus this one.
     """
-    names = names or [_row_name(one) for one in evaluations]
+    names = names or _row_names(evaluations)
     compared = [{}, *differences] if differences else [{} for _ in evaluations]
     rows = list(map(_Row, names, evaluations, compared))
     write: dict[str, Callable[[Sequence[_Row], bool], str]]
@@ -130,9 +130,15 @@ def _csv(rows: Sequence[_Row], intervals: bool) -> str:
     return text.getvalue().removesuffix("\n")
 
 
-def _row_name(evaluation: Evaluation) -> str:
-    name, kind = evaluation.name, evaluation.system["kind"]
-    return PurePath(name).stem if kind == "predictions" and is_predictions(name) else name
+def _row_names(evaluations: Sequence[Evaluation]) -> list[str]:
+    names = [one.name for one in evaluations]
+    short = [
+        str(PurePosixPath(one.name).with_suffix(""))
+        if one.system["kind"] == "predictions" and is_predictions(one.name)
+        else one.name
+        for one in evaluations
+    ]
+    return [s if short.count(s) == 1 else name for s, name in zip(short, names, strict=True)]
 
 
 def _metrics(rows: Sequence[_Row]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,7 +89,20 @@ class Predictions:
         return {image_id: texts for image_id, texts in found if image_id is not None}
 
 
-def read_predictions(path: Path) -> Predictions:
+def names_of_files(paths: Sequence[Path]) -> list[str]:
+    """Return the names of files, with as much of their folders as tells those of one name apart."""
+    parts = [Path(os.path.abspath(path)).parts for path in paths]  # noqa: PTH100
+    names = []
+    for path, own in zip(paths, parts, strict=True):
+        others = [other for other in parts if other != own and other[-1] == own[-1]]
+        sizes = range(2, len(own) + 1) if others else ()
+        ends = (own[-size:] for size in sizes if not any(o[-size:] == own[-size:] for o in others))
+        end = next(ends, None)
+        names.append(path.name if end is None else "/".join(end))
+    return names
+
+
+def read_predictions(path: Path, name: str = "") -> Predictions:
     """Read a file of captions.
 
     Args:
@@ -97,6 +111,7 @@ def read_predictions(path: Path) -> Predictions:
             `capgen caption -o` writes, the report that `capgen eval --json` writes, a CSV or TSV
             with a column of images and one of captions, lines of image, tab, caption, or a
             caption per line. See `capgen.evaluation.caption_files`.
+        name: What reports call it; by default the file's name.
 
     Raises:
         DataError: The file cannot be read, or has none of these forms.
@@ -115,7 +130,7 @@ def read_predictions(path: Path) -> Predictions:
             content = _report_entries(content, details)
         read = caption_items(content, path, _KEYS)
     return Predictions(
-        name=path.name,
+        name=name or path.name,
         captions=tuple(
             (entry.image, text) for entry in read.entries for text in _only(entry, path)
         ),

@@ -209,20 +209,26 @@ def _systems(
     judged: Judged, model: ModelOptions, decoding: DecodeOptions, batch_size: int
 ) -> list[System]:
     from capgen.captioning.captioner import Captioner
-    from capgen.evaluation.predictions import read_predictions
+    from capgen.evaluation.predictions import names_of_files, read_predictions
     from capgen.evaluation.systems import ModelSystem, PredictionsSystem, is_predictions
 
     def load(options: ModelOptions) -> System:
         captioner = Captioner.from_options(options)
         return ModelSystem(captioner, decoding, batch_size=batch_size)
 
+    other = None
+    if judged.compare is not None and is_predictions(judged.compare):
+        other = Path(judged.compare)
+    files = [file for file in (judged.predictions, other) if file is not None]
+    names = dict(zip(files, names_of_files(files), strict=True))
+
     def read(file: Path) -> System:
-        return PredictionsSystem(read_predictions(file))
+        return PredictionsSystem(read_predictions(file, names[file]))
 
     systems = [load(model) if judged.predictions is None else read(judged.predictions)]
     if judged.compare is not None:
-        if is_predictions(judged.compare):
-            systems.append(read(Path(judged.compare)))
+        if other is not None:
+            systems.append(read(other))
         else:
             systems.append(load(replace(model, model=judged.compare, revision=None, endpoint=None)))
     return systems

@@ -71,6 +71,21 @@ def test_captions_do_not_steer_the_terminal(
     assert "\x1b" not in out
 
 
+def test_files_of_one_name_are_told_apart(
+    flickr: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [tmp_path / folder / "said.json" for folder in ("one", "two")]
+    for number, file in enumerate(files):
+        file.parent.mkdir()
+        predictions(tmp_path, reference=number).rename(file)
+    both = ("--data-dir", flickr, "--predictions", files[0], "--compare", files[1])
+    code, out, err = run(capsys, *both, "--metrics", "bleu")
+    assert code == 0, err
+    assert "one/said.json (first) and two/said.json (second) on mini8k" in " ".join(out.split())
+    code, out, _ = run(capsys, *both, "--metrics", "bleu", "--format", "csv")
+    assert [line.split(",")[0] for line in out.splitlines()] == ["model", "one/said", "two/said"]
+
+
 def test_the_captions_of_a_file_are_read(
     flickr: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch
 ) -> None:

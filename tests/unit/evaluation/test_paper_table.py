@@ -146,3 +146,17 @@ def test_a_score_that_one_system_lacks(rows: list[Evaluation]) -> None:
         assert any("good" in line and line.endswith(cell) for line in text.split("\n"))
     first, second = csv.DictReader(paper_table([undefined, rows[1]], "csv").split("\n"))
     assert (first["CIDEr-D"], float(second["CIDEr-D"])) == ("", rows[1].scores.corpus["CIDEr-D"])
+
+
+def test_rows_of_files_that_differ_by_their_suffix() -> None:
+    def row(name: str) -> Evaluation:
+        said = Predictions(name=name, captions=tuple(GOOD.items()))
+        return evaluate(PredictionsSystem(said), make_set(), config=CONFIG)
+
+    for names, shown in (
+        (("a/said.json", "b/said.json"), ["a/said", "b/said"]),
+        (("said.json", "said.csv"), ["said.json", "said.csv"]),
+        (("said.json", "other.csv"), ["said", "other"]),
+    ):
+        table = paper_table([row(name) for name in names], "csv")
+        assert [line["model"] for line in csv.DictReader(table.split("\n"))] == shown

@@ -10,7 +10,7 @@ import pytest
 
 from capgen.errors import CapgenError, DataError, MetricError
 from capgen.evaluation.evaluation_set import EvaluationSet, read_references
-from capgen.evaluation.predictions import Predictions, read_predictions
+from capgen.evaluation.predictions import Predictions, names_of_files, read_predictions
 from capgen.evaluation.systems import is_predictions
 from capgen.records import Caption, CaptionFailure, Example
 from tests.fakes import write_records
@@ -285,3 +285,26 @@ def test_two_captions_of_a_image_are_refused_under_whatever_names() -> None:
     captions = (*GOOD.items(), ("folder/dog.jpg", "again"))
     with pytest.raises(CapgenError, match=r"Two predictions for the image 'dog\.jpg'"):
         Predictions(name="file", captions=captions).outcomes(make_set())
+
+
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        (("a/said.json",), ["said.json"]),
+        (("a/said.json", "b/other.json"), ["said.json", "other.json"]),
+        (("a/said.json", "b/said.json"), ["a/said.json", "b/said.json"]),
+        (("x/a/said.json", "y/a/said.json"), ["x/a/said.json", "y/a/said.json"]),
+        (("a/said.json", "b/../a/said.json"), ["said.json", "said.json"]),
+    ],
+)
+def test_names_tell_files_apart(files: tuple[str, ...], names: list[str]) -> None:
+    assert names_of_files([Path(file) for file in files]) == names
+
+
+def test_a_file_in_a_folder_and_one_beside_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    names = names_of_files([Path("said.json"), Path("a/said.json")])
+    assert names == ["here/said.json", "a/said.json"]
