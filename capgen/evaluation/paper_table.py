@@ -138,7 +138,8 @@ def _row_names(evaluations: Sequence[Evaluation]) -> list[str]:
         else one.name
         for one in evaluations
     ]
-    return [s if short.count(s) == 1 else name for s, name in zip(short, names, strict=True)]
+    # `said.json` and `said.csv` keep their suffixes.
+    return short if len(set(short)) == len(set(names)) else names
 
 
 def _metrics(rows: Sequence[_Row]) -> list[str]:
