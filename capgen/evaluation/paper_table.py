@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 import capgen.metrics.bleu as bleu
 from capgen.evaluation.result import Evaluation
 from capgen.evaluation.systems import is_predictions
+from capgen.images.decoders import printable
 from capgen.metrics.bootstrap import Difference, Interval
 from capgen.metrics.definitions import shown_name
 from capgen.metrics.meteor_1_5 import resources
@@ -23,6 +24,10 @@ _LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    # In LaTeX's own fonts these are other signs.
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
 }
 _MARKDOWN = frozenset("\\`*_[]<>|")
 # The columns that come first, in the order of most papers.
@@ -186,6 +191,7 @@ def _digits(value: float | None) -> str:
 
 def _latex_text(text: str) -> str:
     escaped = "".join(_LATEX.get(character, character) for character in _one_line(text))
+    escaped = escaped.replace("--", "-{}-").replace("--", "-{}-")  # two would be a dash
     # After the end of a row, LaTeX takes these for options of it.
     return f"{{}}{escaped}" if escaped.startswith(("[", "*")) else escaped
 
@@ -195,4 +201,4 @@ def _markdown_text(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return printable(" ".join(text.split()))

@@ -44,7 +44,7 @@ def test_latex(rows: list[Evaluation]) -> None:
     assert (
         second
         == " & ".join(
-            ("po|or", *(f"{100 * value:.1f}" for value in rows[1].scores.corpus.values()))
+            (r"po\textbar{}or", *(f"{100 * value:.1f}" for value in rows[1].scores.corpus.values()))
         )
         + r" \\"
     )
@@ -160,3 +160,14 @@ def test_rows_of_files_that_differ_by_their_suffix() -> None:
     ):
         table = paper_table([row(name) for name in names], "csv")
         assert [line["model"] for line in csv.DictReader(table.split("\n"))] == shown
+
+
+def test_latex_names_look_as_they_are(rows: list[Evaluation]) -> None:
+    """In LaTeX's own fonts < > | are other signs, and two hyphens a dash."""
+    for name, written in (
+        ("a<b>.json", r"a\textless{}b\textgreater{}"),
+        ("user--model---2", "user-{}-model-{}-{}-2"),
+        ("a\x1bb", r"a\textbackslash{}x1bb"),
+    ):
+        line = paper_table([named(rows[0], name)], "latex").split("\n")[6]
+        assert line.startswith(f"{written} & ")
