@@ -14,7 +14,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from capgen.data.problems import stopping
+from capgen.data.problems import Problem
 from capgen.data.text_files import read_json, read_lines, read_text
 from capgen.errors import DataError
 from capgen.file_types import has_image_suffix
@@ -23,13 +23,17 @@ from capgen.records import CaptionFailure
 from capgen.tables.columns import IMAGE_NAMES, Columns, caption_columns, image_column
 from capgen.tables.rows import read_table
 
-SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt")
+SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".token")
 FORMS_HINT = (
     'Use JSON such as [{"image_id": "dog.jpg", "caption": "a dog runs"}] or '
     '{"dog.jpg": "a dog runs"}, JSON Lines, a CSV or TSV with the columns image_id and caption, '
     "or lines of image, tab, caption."
 )
 _JSON_LINES = (".jsonl", ".ndjson")
+# Flickr30k's captions come as results_20130124.token.
+_TEXT = (".txt", ".token")
+_EMPTY_HINT = 'Leave it as "" if there is none: it is scored as an empty caption.'
+_ENCODING_HINT = "Save it as UTF-8."
 # What files call the image of an entry, the likeliest first. In COCO results `id` may also be the
 # number of the annotation.
 IMAGE_KEYS = ("image_id", *IMAGE_NAMES, "id")
@@ -88,12 +92,12 @@ def read_caption_file(path: Path, keys: Sequence[str] = CAPTION_KEYS) -> Caption
         DataError: The file cannot be read, or has none of the forms.
     """
     suffix = path.suffix.lower()
-    if suffix == ".txt":
+    if suffix in _TEXT:
         return _text_file(path, keys)
     if suffix in (".csv", ".tsv"):
-        return CaptionFile(entries=tuple(_table(path, read_text(path, stopping([])), keys)))
+        return CaptionFile(entries=tuple(_table(path, read_text(path, _unreadable), keys)))
     if suffix in _JSON_LINES:
-        lines = read_lines(path, stopping([]))
+        lines = read_lines(path, _unreadable)
         content = [parse_json(text, path, line=line, unique_keys=True) for line, text in lines]
         return caption_items(content, path, keys)
     return caption_items(read_content(path), path, keys)
@@ -106,14 +110,19 @@ def read_content(path: Path) -> Any:
         DataError: The file cannot be read, or is not JSON.
     """
     try:
-        return read_json(path, stopping([]), unique_keys=True)
+        return read_json(path, _unreadable, unique_keys=True)
     except DataError as error:
         if path.suffix.lower() in SUFFIXES:
-            raise
-        ends = ", ".join(SUFFIXES)
-        raise DataError(
-            error.message, hint=f"Files of captions end in {ends}; any other is read as JSON."
-        ) from error
+            lines = "Extra data" in error.message and path.suffix.lower() == ".json"
+            hint = "Is it an object per line? Then call it .jsonl." if lines else error.hint
+        else:
+            hint = f"Files of captions end in {', '.join(SUFFIXES)}; any other is read as JSON."
+        raise DataError(error.message, hint=hint) from error
+
+
+def _unreadable(problem: Problem) -> None:
+    """Raise DataError for a problem of a file's encoding."""
+    raise DataError(str(problem), hint=_ENCODING_HINT)
 
 
 def caption_items(content: Any, path: Path, keys: Sequence[str] = CAPTION_KEYS) -> CaptionFile:
@@ -154,7 +163,7 @@ def _entry(item: Any, number: int, path: Path, keys: Sequence[str]) -> Entry:
     if texts is None:
         raise DataError(
             f"{path}: the caption in {place} ({image}) is missing or not a string",
-            hint=f'Leave it as "" if there is none: it is scored as an empty caption. {FORMS_HINT}',
+            hint=f"{_EMPTY_HINT} {FORMS_HINT}" if keys[0] in PREDICTION_KEYS else FORMS_HINT,
         )
     others = _texts(item.get("alternatives") or [], keys) or ()
     return Entry(image=image, captions=tuple(texts), place=place, alternatives=tuple(others))
@@ -164,13 +173,16 @@ def _image_of(item: Any) -> str | None:
     """Return what an entry calls its image, or None. Ids may be numbers."""
     if not isinstance(item, dict):
         return None
-    for key in IMAGE_KEYS:
-        name = item.get(key)
-        if isinstance(name, float) and name.is_integer():  # as pandas writes whole numbers
-            name = int(name)
-        if isinstance(name, str | int) and not isinstance(name, bool):
-            return str(name)
-    return None
+    return next(
+        (name for key in IMAGE_KEYS if (name := image_name(item.get(key))) is not None), None
+    )
+
+
+def image_name(value: Any) -> str | None:
+    """Return the name of an image from what a JSON file has as its id, or None for no name."""
+    if isinstance(value, float) and value.is_integer():  # as pandas writes whole numbers
+        value = int(value)
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
 
 
 def _texts(value: Any, keys: Sequence[str]) -> list[str] | None:
@@ -242,7 +254,7 @@ def _columns(names: Sequence[str], first: Mapping[str, Any], keys: Sequence[str]
 
 def _text_file(path: Path, keys: Sequence[str]) -> CaptionFile:
     """Read lines of image, tab, caption; or a table with another suffix; or only captions."""
-    text = read_text(path, stopping([]))
+    text = read_text(path, _unreadable)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
     head = next(filter(str.strip, lines), "")
     if not head:

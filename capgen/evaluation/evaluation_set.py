@@ -24,9 +24,11 @@ from capgen.evaluation.caption_files import (
     SUFFIXES,
     CaptionFile,
     caption_items,
+    image_name,
     read_caption_file,
     read_content,
 )
+from capgen.metrics.corpus import some_images
 from capgen.metrics.language import known_captions
 from capgen.records import Example
 
@@ -94,7 +96,7 @@ class EvaluationSet:
 
     @cached_property
     def _name_tables(self) -> list[tuple[Callable[[str], str], dict[str, str]]]:
-        return [(form, _unique(form, self.pool)) for form in (str, _base, _stem, _number)]
+        return [(form, _unique(form, self.pool)) for form in (str, _base, _stem, number_in)]
 
     def to_dict(self) -> dict[str, Any]:
         """Return what identifies the set, as built-in types."""
@@ -177,7 +179,7 @@ def read_references(path: Path, folder: Path | None = None) -> EvaluationSet:
     uncaptioned = [image_id for image_id in files if not captions.get(image_id)]
     if uncaptioned:
         raise DataError(
-            f"{path}: {len(uncaptioned)} images have no captions, such as {uncaptioned[0]!r}",
+            f"{path}: there are no captions of {some_images(uncaptioned)}",
             hint="Remove them from `images`, or add their captions.",
         )
     if not captions:
@@ -232,17 +234,24 @@ def _of_entries(read: CaptionFile, path: Path) -> tuple[dict[str, list[str]], di
 def _coco(content: Mapping[str, Any], path: Path) -> tuple[dict[str, list[str]], dict[str, str]]:
     files: dict[str, str] = {}
     for item in _objects(content.get("images", []), path, "images", "id"):
-        image_id = str(item["id"])
+        image_id = _id(item["id"], path)
         if image_id in files:
             raise DataError(f"{path}: two entries in 'images' have the id {image_id}")
-        files[image_id] = str(item.get("file_name", image_id))
+        files[image_id] = str(item.get("file_name") or image_id)
     captions: dict[str, list[str]] = {image_id: [] for image_id in files}
     for item in _objects(content["annotations"], path, "annotations", "image_id", "caption"):
-        image_id = str(item["image_id"])
+        image_id = _id(item["image_id"], path)
         if files and image_id not in files:
             raise DataError(f"{path}: an annotation refers to an unknown image, {image_id}")
         captions.setdefault(image_id, []).append(_text(item["caption"], image_id, path))
     return captions, files
+
+
+def _id(value: Any, path: Path) -> str:
+    name = image_name(value)
+    if name is None:
+        raise DataError(f"{path}: {value!r} is no id of an image")
+    return name
 
 
 def _objects(items: Any, path: Path, where: str, *keys: str) -> Sequence[Mapping[str, Any]]:
@@ -280,7 +289,7 @@ def _stem(name: str) -> str:
     return PurePosixPath(_base(name)).stem
 
 
-def _number(name: str) -> str:
+def number_in(name: str) -> str:
     """Return the number in a COCO file name, or a bare number; otherwise an empty string."""
     match = re.fullmatch(r"(?:.*_)?(\d{12})|(\d+)", _stem(name))
     return str(int(match[1] or match[2])) if match else ""

@@ -15,7 +15,7 @@ from capgen.errors import CapgenError, DataError, UsageError
 from capgen.evaluation.before_captioning import with_own_hint
 from capgen.evaluation.bert_scores import match_captions
 from capgen.evaluation.clip_features import clip_features
-from capgen.evaluation.evaluation_set import EvaluationSet
+from capgen.evaluation.evaluation_set import EvaluationSet, number_in
 from capgen.evaluation.events import FeaturesComputed, MetricsLeftOut
 from capgen.evaluation.judged_language import judged_language
 from capgen.metrics.bertscore import bert_model
@@ -63,9 +63,9 @@ def read_instances(
             f"{path}: the table of objects has no line for {', '.join(map(repr, unknown[:5]))}",
             hint="Give a table that has all categories as --objects.",
         )
+    files = {example.image_id: example.image.name for example in data.pool}
     ids = {
-        item["id"]: data.find(str(item["id"])) or data.find(str(item.get("file_name", "")))
-        for item in _items(content, path, "images", "id")
+        item["id"]: _image_of(item, data, files) for item in _items(content, path, "images", "id")
     }
     present: dict[str, set[str]] = {image_id: set() for image_id in ids.values() if image_id}
     for item in _items(content, path, "annotations", "image_id", "category_id"):
@@ -80,6 +80,20 @@ def read_instances(
             hint="Give the instances of the same data set and split.",
         )
     return {image_id: frozenset(objects) for image_id, objects in present.items()}
+
+
+def _image_of(item: Mapping[str, Any], data: EvaluationSet, files: Mapping[str, str]) -> str | None:
+    """Return the id in `data` of an image of a COCO file, or None; `files` are those of `data`.
+
+    Data sets may have ids of their own that are COCO's ids of other images: the numbers in the
+    names of the files must be the same, if both have one.
+    """
+    file = str(item.get("file_name", ""))
+    found = data.find(file) or data.find(str(item["id"]))
+    if found is None:
+        return None
+    numbers = {number_in(file), number_in(files[found])} - {""}
+    return found if len(numbers) < 2 else None
 
 
 def gather_evidence(

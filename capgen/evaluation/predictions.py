@@ -71,7 +71,8 @@ class Predictions:
                 hint="Predictions and references must be of the same data and split.",
             )
         outcomes: dict[str, str | CaptionFailure] = {}
-        outcomes |= unique_captions((ids[name], caption) for name, caption in self.captions)
+        pairs = ((ids[name], caption) for name, caption in self.captions)
+        outcomes |= unique_captions(pairs, self.name)
         for name, failure in self.failures:
             if name in ids:  # a run over a folder may have failed at what nobody described
                 outcomes.setdefault(ids[name], failure)

@@ -162,13 +162,22 @@ def first_use_note(metrics: Collection[str]) -> str | None:
     return None
 
 
-def unique_captions(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return captions by image id; raise MetricError if an image occurs twice."""
+def unique_captions(pairs: Iterable[tuple[str, str]], source: str = "") -> dict[str, str]:
+    """Return captions by image id.
+
+    Args:
+        pairs: Image id and caption.
+        source: Where they are from, for messages.
+
+    Raises:
+        MetricError: An image occurs twice.
+    """
     captions: dict[str, str] = {}
     for image_id, caption in pairs:
         if image_id in captions:
+            two = f"{source}: two" if source else "Two"
             raise MetricError(
-                f"Two predictions for the image {image_id!r}", hint="Give one caption per image."
+                f"{two} predictions for the image {image_id!r}", hint="Give one caption per image."
             )
         captions[image_id] = caption
     return captions

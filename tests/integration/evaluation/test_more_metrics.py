@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from capgen.cli.main import main
+from capgen.evaluation.evaluation_set import read_references
+from capgen.evaluation.evidence import read_instances
+from capgen.metrics.chair import coco_objects
 from tests.minis import make_images, write_flickr8k
 from tests.tiny_models import save_tiny_clip_with_words
 
@@ -182,6 +185,27 @@ def test_instances_that_are_none(
     assert code != 0 and message in err
     code, _, err = run(capsys, *arguments, "--instances", path)
     assert code == 2 and "Add chair to --metrics" in err
+
+
+def test_ids_of_the_data_that_are_other_images_of_coco(tmp_path: Path) -> None:
+    """Numbers of one's own are COCO's ids of other images, with other objects."""
+    files = {"0": "COCO_val2014_000000000042.jpg", "42": "COCO_val2014_000000000073.jpg"}
+    annotations = [{"image_id": name, "caption": "a picture"} for name in files]
+    images = [{"id": name, "file_name": file} for name, file in files.items()]
+    references = tmp_path / "references.json"
+    references.write_text(json.dumps({"images": images, "annotations": annotations}))
+    marked = {42: "dog", 73: "cat", 0: "bus"}
+    names = sorted(marked.values())
+    content = {
+        "categories": [{"id": n, "name": name} for n, name in enumerate(names)],
+        "images": [{"id": n, "file_name": f"COCO_val2014_{n:012}.jpg"} for n in marked],
+        "annotations": [
+            {"image_id": n, "category_id": names.index(name)} for n, name in marked.items()
+        ],
+    }
+    (tmp_path / "instances.json").write_text(json.dumps(content))
+    found = read_instances(tmp_path / "instances.json", coco_objects(), read_references(references))
+    assert found == {"0": {"dog"}, "42": {"cat"}}
 
 
 def test_clipscore_of_predictions(

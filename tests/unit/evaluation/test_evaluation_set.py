@@ -97,7 +97,9 @@ def changed(**parts: Any) -> dict[str, Any]:
         (changed(annotations=[{"caption": "x"}]), "entry 0 in 'annotations' lacks"),
         (changed(annotations=[{"image_id": 9, "caption": "x"}]), "unknown image, 9"),
         (changed(annotations=[{"image_id": 7, "caption": 3}]), "empty or not a string"),
-        (changed(annotations=COCO["annotations"][:1]), "1 images have no captions, such as '8'"),
+        (changed(annotations=COCO["annotations"][:1]), r"no captions of 1 image \('8'\)"),
+        (changed(images=[{"id": [1]}]), r"\[1\] is no id of an image"),
+        (changed(annotations=[{"image_id": None, "caption": "x"}]), "None is no id of an image"),
     ],
 )
 def test_malformed_files_are_named(tmp_path: Path, content: Any, message: str) -> None:
@@ -143,3 +145,27 @@ def test_names_of_other_systems_are_found(tmp_path: Path) -> None:
         "photos/cafe\u0301.jpg",
     ):
         assert mac.find(name) == "cafe\u0301.jpg"
+
+
+def test_ids_may_be_whole_numbers_as_pandas_writes_them(tmp_path: Path) -> None:
+    content = changed(
+        images=[{"id": 7.0, "file_name": "a.jpg"}, {"id": 8.0, "file_name": None}],
+        annotations=[{"image_id": 7.0, "caption": "x"}, {"image_id": 8, "caption": "y"}],
+    )
+    found = read_references(write(tmp_path, content)).by_id
+    assert [(name, one.image.name) for name, one in found.items()] == [("7", "a.jpg"), ("8", "8")]
+
+
+def test_the_token_file_of_flickr30k(tmp_path: Path) -> None:
+    path = tmp_path / "results_20130124.token"
+    path.write_text("1.jpg#0\ta dog\n1.jpg#1\tthe dog\n2.jpg#0\ta cat\n")
+    assert {name: one.references for name, one in read_references(path).by_id.items()} == {
+        "1.jpg": ("a dog", "the dog"),
+        "2.jpg": ("a cat",),
+    }
+
+
+def test_the_advice_for_references_is_not_that_for_predictions(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="missing or not a string") as caught:
+        read_references(write(tmp_path, {"a.jpg": [5]}))
+    assert "scored as an empty caption" not in caught.value.hint

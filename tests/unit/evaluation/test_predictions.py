@@ -281,9 +281,24 @@ def test_what_failed_elsewhere_is_passed_over() -> None:
     assert found.outcomes(make_set()) == GOOD
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "hint"),
+    [
+        ("said.json", b'{"image_id": "a", "caption": "b"}\n{"image_id": "c"}', "call it .jsonl"),
+        ("said.json", '[{"image_id": "a", "caption": "d\xf6g"}]'.encode("latin-1"), "as UTF-8"),
+        ("said.csv", "image_id,caption\na,d\xf6g\n".encode("utf-16"), "Save it as UTF-8"),
+    ],
+)
+def test_what_to_do_about_a_file(tmp_path: Path, name: str, content: bytes, hint: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(CapgenError) as caught:
+        read_predictions(tmp_path / name)
+    assert hint in caught.value.hint
+
+
 def test_two_captions_of_a_image_are_refused_under_whatever_names() -> None:
     captions = (*GOOD.items(), ("folder/dog.jpg", "again"))
-    with pytest.raises(CapgenError, match=r"Two predictions for the image 'dog\.jpg'"):
+    with pytest.raises(CapgenError, match=r"two predictions for the image 'dog\.jpg'"):
         Predictions(name="file", captions=captions).outcomes(make_set())
 
 
