@@ -123,7 +123,7 @@ def language_table(evaluation: Evaluation) -> Table:
         if (value := values.get(key)) is not None
     ]
     rows += [
-        (f"most frequent: “{caption}”", f"{count:,}")
+        (f"most frequent: {f'“{caption}”' if caption else 'no words'}", f"{count:,}")
         for caption, count in evaluation.scores.language.most_frequent
     ]
     return Table(caption="Language of the captions", rows=rows, numbers=1)

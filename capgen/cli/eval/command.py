@@ -143,8 +143,9 @@ def eval_command(
     if judged.verify is not None:
         if judged.predictions or judged.compare or on_command_line(context, "model"):
             raise UsageError("--verify scores the captions of a report, and no others")
-        from capgen.cli.eval.verify import verify_reports
+        from capgen.cli.eval.verify import check_options, verify_reports
 
+        check_options(context)
         named = {key: getattr(judged, key) for key in ("dataset", "data_dir", "references")}
         verify_reports(
             judged.verify, named, output, config, document_frequencies, device=model.device
@@ -191,16 +192,18 @@ def eval_command(
         label = f"{doing} ({system.name})"
         results[place] = follow(events, console, label, len(data.examples), told)
     comparison = None if judged.compare is None else compare_evaluations(results[0], results[1])
-    output.write_json(console, (comparison or results[0]).to_dict())
-    if output.html_file is not None:
-        write_report(
-            output.html_file, results[0], comparison=comparison, attend=systems[0].attention
-        )
-        console.note(f"report written to {output.html_file}")
-    scored = [comparison.first, comparison.second] if comparison else [results[0]]
-    differences = [comparison.differences] if comparison else []
-    if not output.show_rows(console, scored, differences) and not output.printed:
-        show(console, results[0], comparison, output.samples)
+    try:
+        output.write_json(console, (comparison or results[0]).to_dict())
+        if output.html_file is not None:
+            write_report(
+                output.html_file, results[0], comparison=comparison, attend=systems[0].attention
+            )
+            console.note(f"report written to {output.html_file}")
+    finally:  # a full disk must not cost the scores
+        scored = [comparison.first, comparison.second] if comparison else [results[0]]
+        differences = [comparison.differences] if comparison else []
+        if not output.show_rows(console, scored, differences) and not output.printed:
+            show(console, results[0], comparison, output.samples)
     if any(one.failures or one.scores.failed for one in results.values()):
         raise typer.Exit(1)
 

@@ -10,13 +10,32 @@ import typer
 
 from capgen.cli.console import Console
 from capgen.cli.reports import ReportFiles
+from capgen.cli.user_defaults import on_command_line
 from capgen.config import EvalConfig
+from capgen.errors import UsageError
 from capgen.images.decoders import printable
 
 if TYPE_CHECKING:
     from capgen.evaluation.verify import Verification
 
 _SHOWN = 20
+# What a report is verified with comes from it.
+_NOT_VERIFIED_WITH = (
+    *("split", "limit", "metrics", "language", "tokenizer", "resamples", "report_seed"),
+    *("html_file", "format", "with_intervals", "row_names", "samples", "examples"),
+)
+_FLAGS = {"html_file": "--html", "row_names": "--row-name"}
+
+
+def check_options(context: typer.Context) -> None:
+    """Raise UsageError for options that --verify would leave unused without a word."""
+    for name in _NOT_VERIFIED_WITH:
+        if on_command_line(context, name):
+            flag = _FLAGS.get(name, f"--{name.replace('_', '-')}")
+            raise UsageError(
+                f"--verify takes no {flag}: it scores a report as the report says",
+                hint=f"Leave out {flag}.",
+            )
 
 
 def verify_reports(

@@ -113,7 +113,8 @@ def _language(evaluation: Evaluation) -> Text:
     frequent = ""
     if language.most_frequent:
         caption, count = language.most_frequent[0]
-        frequent = f"\nMost frequent: {printable(caption)} ({count:,} images)"
+        said = printable(caption) or "no words"
+        frequent = f"\nMost frequent: {said} ({count:,} images)"
     return Text(
         f"{language.mean_length:.1f} {words} per caption, {language.vocabulary:,} different {words}"
         f"{coverage}, distinct-1 {language.distinct_1:.3f}, distinct-2 {language.distinct_2:.3f}, "

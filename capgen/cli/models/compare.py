@@ -130,12 +130,14 @@ def compare_command(
         speed=SpeedOptions() if compared.speed else None,
     )
     comparison = view.follow_comparison(events, console)
-    files.write_json(console, comparison.to_dict())
-    if files.html_file is not None:
-        write_comparison(files.html_file, comparison, examples=files.disputed)
-        console.note(f"page written to {files.html_file}")
-    differences = [each.differences for each in comparison.comparisons]
-    if not files.show_rows(console, comparison.evaluations, differences) and not files.printed:
-        view.show_comparison(console, comparison)
+    try:
+        files.write_json(console, comparison.to_dict())
+        if files.html_file is not None:
+            write_comparison(files.html_file, comparison, examples=files.disputed)
+            console.note(f"page written to {files.html_file}")
+    finally:  # a full disk must not cost the scores
+        differences = [each.differences for each in comparison.comparisons]
+        if not files.show_rows(console, comparison.evaluations, differences) and not files.printed:
+            view.show_comparison(console, comparison)
     if any(one.failures or one.scores.failed for one in comparison.evaluations):
         raise typer.Exit(1)

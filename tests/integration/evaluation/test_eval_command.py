@@ -12,7 +12,7 @@ import pytest
 
 from capgen.cli.eval import view
 from capgen.cli.main import main
-from capgen.errors import NetworkError
+from capgen.errors import NetworkError, StorageError
 from tests.minis import MiniImage, coco_json, draw, make_images, save_images, write_flickr8k
 
 IMAGES = make_images(20)
@@ -190,7 +190,7 @@ def test_what_the_data_set_leaves_out_is_said(
         ({"--predictions": "broken.json"}, 1, "broken.json:1: not valid JSON"),
         ({"--predictions": "few.json"}, 1, "no prediction for 1 image"),
         ({"--predictions": "many.json"}, 1, "not in split test"),
-        ({"--predictions": "twice.json"}, 1, "Two predictions for the image"),
+        ({"--predictions": "twice.json"}, 1, "twice.json: two predictions for the image"),
         ({"--references": "broken.json"}, 1, "broken.json:1: not valid JSON"),
         ({"--references": "bare.json"}, 1, "empty or not a string"),
         ({"--data-dir": "nowhere"}, 1, "nowhere"),
@@ -337,6 +337,25 @@ def test_a_report_is_verified(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     code, _, err = run(capsys, "--verify", report, "--predictions", said)
     assert code == 2
     assert "--verify scores the captions of a report" in err
+    page = tmp_path / "page.html"
+    for flag, value in (("--html", page), ("--metrics", "bleu"), ("--format", "latex")):
+        code, out, err = run(capsys, "--verify", report, flag, value)
+        assert (code, out, page.exists()) == (2, "", False)
+        assert f"--verify takes no {flag}" in err
+
+
+def test_a_full_disk_costs_no_scores(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, text: str) -> None:
+        raise StorageError(f"No space left to write {path}")
+
+    monkeypatch.setattr("capgen.paths.write_text", full)
+    references, said = write_captions(tmp_path)
+    arguments = ("--references", references, "--predictions", said, "--metrics", "bleu")
+    code, out, err = run(capsys, *arguments, "--json", tmp_path / "r.json")
+    assert code == 1
+    assert "No space left to write" in err and "BLEU-4" in out
 
 
 def test_a_metric_that_fails_ends_with_exit_code_1(
@@ -438,3 +457,15 @@ def test_rows_of_a_paper_have_the_names_given(
     assert (code, "--row-name is given 1 times, and there are 2 rows" in err) == (2, True)
     code, _, err = run(capsys, *arguments, *names)
     assert (code, "names the rows of --format" in err) == (2, True)
+
+
+def test_captions_without_words_are_called_so(
+    flickr: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = tmp_path / "said.json"
+    said.write_text(json.dumps({p.name: "..." for p in TEST}))
+    page = tmp_path / "page.html"
+    code, out, _ = run(capsys, "--data-dir", flickr, "--predictions", said, "--html", page)
+    assert code == 0
+    assert "Most frequent: no words (4 images)" in out
+    assert "most frequent: no words" in page.read_text()
