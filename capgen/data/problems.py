@@ -143,3 +143,8 @@ def stopping(found: list[Problem]) -> Report:
         found.append(problem)
 
     return report
+
+
+def refusing(problem: Problem) -> None:
+    """Raise DataError for a problem of a file that is no data set: a `Report`."""
+    raise DataError(str(problem), hint="Save the file as UTF-8.")

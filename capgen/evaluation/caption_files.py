@@ -14,7 +14,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from capgen.data.problems import Problem
+from capgen.data.problems import refusing
 from capgen.data.text_files import read_json, read_lines, read_text
 from capgen.errors import DataError
 from capgen.file_types import has_image_suffix
@@ -33,7 +33,6 @@ _JSON_LINES = (".jsonl", ".ndjson")
 # Flickr30k's captions come as results_20130124.token.
 _TEXT = (".txt", ".token")
 _EMPTY_HINT = 'Leave it as "" if there is none: it is scored as an empty caption.'
-_ENCODING_HINT = "Save it as UTF-8."
 # What files call the image of an entry, the likeliest first. In COCO results `id` may also be the
 # number of the annotation.
 IMAGE_KEYS = ("image_id", *IMAGE_NAMES, "id")
@@ -95,9 +94,9 @@ def read_caption_file(path: Path, keys: Sequence[str] = CAPTION_KEYS) -> Caption
     if suffix in _TEXT:
         return _text_file(path, keys)
     if suffix in (".csv", ".tsv"):
-        return CaptionFile(entries=tuple(_table(path, read_text(path, _unreadable), keys)))
+        return CaptionFile(entries=tuple(_table(path, read_text(path, refusing), keys)))
     if suffix in _JSON_LINES:
-        lines = read_lines(path, _unreadable)
+        lines = read_lines(path, refusing)
         content = [parse_json(text, path, line=line, unique_keys=True) for line, text in lines]
         return caption_items(content, path, keys)
     return caption_items(read_content(path), path, keys)
@@ -110,7 +109,7 @@ def read_content(path: Path) -> Any:
         DataError: The file cannot be read, or is not JSON.
     """
     try:
-        return read_json(path, _unreadable, unique_keys=True)
+        return read_json(path, refusing, unique_keys=True)
     except DataError as error:
         if path.suffix.lower() in SUFFIXES:
             lines = "Extra data" in error.message and path.suffix.lower() == ".json"
@@ -118,11 +117,6 @@ def read_content(path: Path) -> Any:
         else:
             hint = f"Files of captions end in {', '.join(SUFFIXES)}; any other is read as JSON."
         raise DataError(error.message, hint=hint) from error
-
-
-def _unreadable(problem: Problem) -> None:
-    """Raise DataError for a problem of a file's encoding."""
-    raise DataError(str(problem), hint=_ENCODING_HINT)
 
 
 def caption_items(content: Any, path: Path, keys: Sequence[str] = CAPTION_KEYS) -> CaptionFile:
@@ -254,7 +248,7 @@ def _columns(names: Sequence[str], first: Mapping[str, Any], keys: Sequence[str]
 
 def _text_file(path: Path, keys: Sequence[str]) -> CaptionFile:
     """Read lines of image, tab, caption; or a table with another suffix; or only captions."""
-    text = read_text(path, _unreadable)
+    text = read_text(path, refusing)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
     head = next(filter(str.strip, lines), "")
     if not head:

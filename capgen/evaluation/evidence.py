@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from capgen.config import EvalConfig
-from capgen.data.problems import stopping
+from capgen.data.problems import refusing
 from capgen.data.text_files import read_json
 from capgen.errors import CapgenError, DataError, UsageError
 from capgen.evaluation.before_captioning import with_own_hint
@@ -53,7 +53,7 @@ def read_instances(
     Raises:
         DataError: It is not such a file, or has a category that the table lacks.
     """
-    content = read_json(path, stopping([]))
+    content = read_json(path, refusing)
     names = {
         item["id"]: str(item["name"]) for item in _items(content, path, "categories", "id", "name")
     }

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from capgen.data.cache.file_hashes import hash_files
-from capgen.data.problems import stopping
+from capgen.data.problems import refusing
 from capgen.data.text_files import read_json
 from capgen.errors import CapgenError, DataError, UsageError
 from capgen.evaluation.evaluation_set import EvaluationSet, evaluation_set
@@ -49,7 +49,7 @@ def read_report(path: Path) -> list[ReportedEvaluation]:
     Raises:
         DataError: The file is not such a report.
     """
-    content = read_json(path, stopping([]), unique_keys=True)
+    content = read_json(path, refusing, unique_keys=True)
     kind = content.get("kind") if isinstance(content, dict) else None
     comparisons: list[Any] = []
     if kind == "evaluation":

@@ -14,11 +14,13 @@ from capgen.captioning.caption_model import CaptionModel
 from capgen.captioning.captioner import Captioner
 from capgen.config import DecodeOptions, ImageLimits
 from capgen.data.cache.file_hashes import hash_files
+from capgen.errors import MetricError
 from capgen.evaluation.caption_files import SUFFIXES
 from capgen.evaluation.evaluation_set import EvaluationSet
 from capgen.evaluation.predictions import Predictions, read_predictions
 from capgen.explain.explain import explain, explains
 from capgen.images.load import DEFAULT_LIMITS
+from capgen.metrics.corpus import some_images
 from capgen.models.folder import ModelFolder
 from capgen.records import Caption, CaptionFailure, Example
 
@@ -149,10 +151,17 @@ def as_system(
     *,
     batch_size: int = DEFAULT_BATCH_SIZE,
 ) -> System:
-    """Return the system for a `source` as `evaluate` takes it."""
+    """Return the system for a `source` as `evaluate` takes it.
+
+    Raises:
+        CapgenError: The model or file cannot be used, or a caption is not a string.
+    """
     if isinstance(source, Captioner):
         return ModelSystem(source, options, batch_size=batch_size)
     if isinstance(source, Mapping):
+        odd = [image for image, text in source.items() if not isinstance(text, str)]
+        if odd:
+            raise MetricError(f"The prediction is not a string for {some_images(odd)}")
         pairs = tuple((str(image), text) for image, text in source.items())  # ids may be numbers
         return PredictionsSystem(Predictions(name="predictions", captions=pairs))
     if source is not None and not isinstance(source, str | os.PathLike):

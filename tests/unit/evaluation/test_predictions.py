@@ -286,7 +286,7 @@ def test_what_failed_elsewhere_is_passed_over() -> None:
     [
         ("said.json", b'{"image_id": "a", "caption": "b"}\n{"image_id": "c"}', "call it .jsonl"),
         ("said.json", '[{"image_id": "a", "caption": "d\xf6g"}]'.encode("latin-1"), "as UTF-8"),
-        ("said.csv", "image_id,caption\na,d\xf6g\n".encode("utf-16"), "Save it as UTF-8"),
+        ("said.csv", "image_id,caption\na,d\xf6g\n".encode("utf-16"), "Save the file as UTF-8"),
     ],
 )
 def test_what_to_do_about_a_file(tmp_path: Path, name: str, content: bytes, hint: str) -> None:

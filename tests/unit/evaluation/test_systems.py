@@ -9,7 +9,7 @@ import pytest
 
 from capgen.captioning.captioner import Captioner
 from capgen.config import DecodeOptions, EvalConfig
-from capgen.errors import DataError, UsageError
+from capgen.errors import DataError, MetricError, UsageError
 from capgen.evaluation.evaluate import evaluation_events
 from capgen.evaluation.evaluation_set import EvaluationSet
 from capgen.evaluation.systems import ModelSystem, PredictionsSystem, as_system
@@ -78,3 +78,9 @@ def test_ids_of_captions_may_be_numbers() -> None:
     )
     data = EvaluationSet(name="coco", split="test", pool=pool)
     assert dict(system.captions(data)) == {f"{n:012}": "a dog" for n in captions}
+
+
+@pytest.mark.parametrize("caption", [None, 5, ["a dog"], b"a dog"])
+def test_captions_by_image_are_strings(caption: object) -> None:
+    with pytest.raises(MetricError, match=r"not a string for 1 image \('dog.jpg'\)"):
+        as_system({**GOOD, "dog.jpg": caption})  # type: ignore[dict-item]
