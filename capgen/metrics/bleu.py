@@ -63,6 +63,16 @@ def bleu_scores(statistics: Floats | Integers) -> Floats:
     return scores * brevity[..., None]
 
 
+def without_constants(scores: Floats, statistics: Floats | Integers) -> Floats:
+    """Return (…, 4) scores of (…, 10) statistics, with 0 where no n-gram of that size matches.
+
+    What the official scorer's constants leave there says nothing of the captions.
+    """
+    matches = np.asarray(statistics)[..., :LONGEST_NGRAM]
+    plain: Floats = np.where(matches > 0, scores, 0.0)
+    return plain
+
+
 def find(haystack: Integers, needles: Integers) -> tuple[Integers, Integers]:
     """Return the indices of needles that are in a sorted haystack, and their indices there."""
     place = np.searchsorted(haystack, needles)

@@ -66,7 +66,7 @@ class Difference:
         difference: The interval of their difference.
         p_value: Two-sided p-value of the difference.
         wins: Number of images on which the first is better: scores higher, or lower where less
-            is better.
+            is better. Of BLEU, images where neither has a matching n-gram are ties.
         ties: Number of images on which they score the same.
         losses: Number of images on which the second is better.
         images: (images,) difference of each image, in the order of the first report.
@@ -99,7 +99,7 @@ def confidence_intervals(
         samples: Number of resamples.
         level: Confidence level.
     """
-    drawn = _resampled([report], seed, samples)[0]
+    drawn, _ = _resampled([report], seed, samples)[0]
     return {
         name: _interval(value, drawn[name], level)
         for name, value in report.corpus.items()
@@ -123,21 +123,26 @@ def compare(
     _check_comparable(first, second)
     row = {image_id: index for index, image_id in enumerate(second.image_ids)}
     order = np.array([row[image_id] for image_id in first.image_ids])
-    drawn, other = _resampled([first, second], seed, samples, order)
+    (drawn, plain), (other, other_plain) = _resampled([first, second], seed, samples, order)
+    images_plain, other_images_plain = _plain_images(first), _plain_images(second)
     differences = {}
     for name in drawn:
         if name not in other:
             continue
         images = first.per_image[name] - second.per_image[name][order]
         resampled = drawn[name] - other[name]
-        better = -images if name in LOWER_IS_BETTER else images
+        judged, tested = images, resampled
+        if name in plain:  # where neither has a match of BLEU, neither is better
+            judged = images_plain[name] - other_images_plain[name][order]
+            tested = plain[name] - other_plain[name]
+        better = -judged if name in LOWER_IS_BETTER else judged
         differences[name] = Difference(
             first=first.corpus[name],
             second=second.corpus[name],
             difference=_interval(first.corpus[name] - second.corpus[name], resampled, level),
-            p_value=_p_value(resampled),
+            p_value=_p_value(tested),
             wins=int((better > _TIE).sum()),
-            ties=int((abs(images) <= _TIE).sum()),
+            ties=int((abs(better) <= _TIE).sum()),
             losses=int((better < -_TIE).sum()),
             images=images,
         )
@@ -185,20 +190,27 @@ def _check_comparable(first: ScoreReport, second: ScoreReport) -> None:
 
 def _resampled(
     reports: list[ScoreReport], seed: int, samples: int, order: Any = slice(None)
-) -> list[Mapping[str, Floats]]:
-    """Return name → (samples,) corpus scores of each report; `order` sorts all but the first."""
+) -> list[tuple[Mapping[str, Floats], Mapping[str, Floats]]]:
+    """Return name → (samples,) corpus scores of each report; `order` sorts all but the first.
+
+    The second mapping of each has BLEU without the official scorer's constants.
+    """
     images = len(reports[0].image_ids)
     orders = [slice(None)] + [order] * (len(reports) - 1)
     drawn: list[dict[str, list[Floats]]] = [
         {name: [] for name in report.corpus if _can_be_resampled(name, report)}
         for report in reports
     ]
+    plain: list[dict[str, list[Floats]]] = [{} for _ in reports]
     for counts in _draws(images, samples, seed):
-        for report, rows, parts in zip(reports, orders, drawn, strict=True):
+        for report, rows, parts, plain_parts in zip(reports, orders, drawn, plain, strict=True):
             if report.bleu_statistics is not None:
-                scores = bleu.bleu_scores(counts @ report.bleu_statistics[rows])
-                for name, column in zip(bleu.NAMES, scores.T, strict=True):
+                sums = counts @ report.bleu_statistics[rows]
+                scores = bleu.bleu_scores(sums)
+                others = bleu.without_constants(scores, sums)
+                for name, column, other in zip(bleu.NAMES, scores.T, others.T, strict=True):
                     parts[name].append(column)
+                    plain_parts.setdefault(name, []).append(other)
             if report.meteor_statistics is not None:
                 sums = counts @ summable(report.meteor_statistics)[rows]
                 parts[resources.NAME].append(meteor_scores(sums))
@@ -208,7 +220,20 @@ def _resampled(
             for name in parts:
                 if name not in _FROM_COUNTS and name not in report.ratios:
                     parts[name].append(counts @ report.per_image[name][rows] / images)
-    return [{name: np.concatenate(arrays) for name, arrays in parts.items()} for parts in drawn]
+    return [(_joined(parts), _joined(more)) for parts, more in zip(drawn, plain, strict=True)]
+
+
+def _joined(parts: Mapping[str, list[Floats]]) -> dict[str, Floats]:
+    return {name: np.concatenate(arrays) for name, arrays in parts.items()}
+
+
+def _plain_images(report: ScoreReport) -> dict[str, Floats]:
+    """Return the (images,) BLEU scores without the official scorer's constants."""
+    statistics = report.bleu_statistics
+    if statistics is None:
+        return {}
+    scores = bleu.without_constants(bleu.bleu_scores(statistics), statistics)
+    return dict(zip(bleu.NAMES, scores.T, strict=True))
 
 
 def _can_be_resampled(name: str, report: ScoreReport) -> bool:

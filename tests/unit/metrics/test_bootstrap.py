@@ -204,3 +204,21 @@ def test_a_report_without_the_counts_of_meteor_1_5(good: ScoreReport) -> None:
     )
     assert "METEOR-1.5" not in confidence_intervals(without, seed=1)
     assert "METEOR-1.5" not in compare(without, without, seed=1)
+
+
+def test_neither_is_better_where_no_ngram_matches() -> None:
+    """The official scorer's constants leave almost zero, and more of it for short captions."""
+    references = {str(n): ["a dog runs over the wet grass"] for n in range(8)}
+    short = dict.fromkeys(references, "a dog")
+    long = dict.fromkeys(references, "a dog with two cats near a house")
+    first, second = (score_captions(said, references, metrics=["bleu"]) for said in (short, long))
+    assert first.corpus["BLEU-4"] != second.corpus["BLEU-4"]
+    found = compare(first, second, seed=0)
+    for name in ("BLEU-3", "BLEU-4"):
+        item = found[name]
+        assert (item.p_value, item.wins, item.ties, item.losses) == (1, 0, 8, 0), name
+    # A single match is one.
+    long["3"] = "she saw a dog runs over"
+    found = compare(first, score_captions(long, references, metrics=["bleu"]), seed=0)
+    assert (found["BLEU-4"].ties, found["BLEU-4"].losses) == (7, 1)
+    assert found["BLEU-2"].ties == 0  # "a dog" is in both
