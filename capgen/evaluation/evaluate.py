@@ -123,7 +123,7 @@ def evaluation_events(
     ):
         raise UsageError(
             "The metric diversity needs several captions per image",
-            hint="Add --num-captions 5, or --diverse 5.",
+            hint="Add --num-captions 5, or --diverse 5, to `capgen eval`.",
         )
     if system.computes:
         useless = check_scoring(eval_set, config, document_frequencies, {**known_before, **found})
@@ -144,7 +144,11 @@ def evaluation_events(
         captions[image_id] = outcome if isinstance(outcome, str) else outcome.text
         yield ImageCaptioned(image_id=image_id, caption=captions[image_id], done=done, total=total)
     if not captions:
-        raise MetricError(f"None of the {total} images could be captioned, so none can be scored")
+        raise MetricError(
+            f"None of the {total} images could be captioned, so none can be scored",
+            # A file of references says nothing of where the images are.
+            hint="" if eval_set.split else "Give the folder of the images as --data-dir.",
+        )
     alternatives = {name: texts for name, record in records.items() if (texts := others(record))}
     known = Evidence(
         alternatives=alternatives,

@@ -85,8 +85,12 @@ def test_images_without_a_caption_are_reported_and_not_scored() -> None:
 
 
 def test_nothing_to_score_is_an_error() -> None:
-    with pytest.raises(MetricError, match="None of the 6 images"):
+    with pytest.raises(MetricError, match="None of the 6 images") as caught:
         evaluated(Scripted(dict.fromkeys(GOOD)))
+    assert not caught.value.hint
+    with pytest.raises(MetricError, match="None of the 6 images") as caught:
+        evaluated(Scripted(dict.fromkeys(GOOD)), split="")  # a file of references
+    assert "--data-dir" in caught.value.hint
 
 
 def test_the_record_is_complete_and_the_same_every_time() -> None:
