@@ -11,7 +11,6 @@ from capgen.config.alt_text import AltCheckOptions, AltFillOptions, SiteOptions
 from capgen.config.applying import ApplyOptions
 from capgen.config.commands import COMMANDS, OWN
 from capgen.config.decoding import (
-    BEAMS_LIMIT,
     DIVERSE_BEAMS,
     DecodeOptions,
     DecodeSettings,
@@ -52,6 +51,7 @@ from capgen.config.presets import (
 )
 from capgen.config.prompts import NAMED_PROMPTS, PromptOptions
 from capgen.config.review import ReviewOptions
+from capgen.config.search import BEAMS_LIMIT
 from capgen.config.serving import SERVE_TOKEN_VARIABLE, ServeOptions
 from capgen.config.tags import LEAST_CONCEPT_PROBABILITY, MOST_CONCEPTS, NO_TAGS, TagOptions
 from capgen.config.training import TrainConfig, train_config

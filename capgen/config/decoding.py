@@ -10,20 +10,21 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from capgen.config.edits import EditOptions, edits_of
-from capgen.config.fields import check_ranges, flag_name, is_number, setting
+from capgen.config.fields import check_ranges, is_number, setting
 from capgen.config.lengths import LENGTH_HINTS, LengthOptions, lengths_of
+from capgen.config.search import BEAMS_LIMIT, SearchOptions
 from capgen.config.words import WordOptions, without_spare_spaces
 from capgen.errors import ModelError, UsageError
 
 logger = logging.getLogger(__name__)
 
-BEAMS_LIMIT = 64
 # Beams per caption of --diverse: measured in docs/benchmarks.md.
 DIVERSE_BEAMS = 6
 
 
+# Python puts the fields of the last class first, and help those that are used most.
 @dataclass(frozen=True, kw_only=True)
-class DecodeOptions(LengthOptions, WordOptions, EditOptions):
+class DecodeOptions(EditOptions, WordOptions, LengthOptions, SearchOptions):
     """What a caller asks of decoding; None means the model's own default.
 
     Raises:
@@ -32,26 +33,6 @@ class DecodeOptions(LengthOptions, WordOptions, EditOptions):
 
     PANEL: ClassVar[str] = "Decoding"
 
-    beams: int | None = setting(
-        None, "Number of beams; 1 decodes greedily.", low=1, high=BEAMS_LIMIT, flags="-b"
-    )
-    temperature: float | None = setting(
-        None,
-        "Divide the logits by this and sample; with --beams above 1, search the scaled scores "
-        "instead.",
-        low=0.1,
-        high=2.0,
-        flags="-t",
-    )
-    top_k: int | None = setting(
-        None, "Sample from the K most likely tokens only.", low=1, high=100000
-    )
-    top_p: float | None = setting(
-        None,
-        "Sample from the smallest set of tokens with this total probability.",
-        low=0.01,
-        high=1.0,
-    )
     max_length: int | None = setting(
         None,
         "Maximum caption length in tokens, including start and end; of models that follow "
@@ -86,15 +67,6 @@ class DecodeOptions(LengthOptions, WordOptions, EditOptions):
         low=0.0,
         high=10.0,
     )
-    num_captions: int | None = setting(
-        None, "Captions per image, best first.", low=1, high=64, flags="-n"
-    )
-    seed: int | None = setting(
-        None, "Random seed of sampling, the same for every image.", low=0, high=2**32 - 1
-    )
-    diverse: int | None = setting(
-        None, "Captions per image that say different things, best first.", low=2, high=20
-    )
     retry: bool = setting(True, "Try again when a caption is empty or repeats itself.")
     confidence: bool = setting(False, "Estimate how likely each caption is to be good.")
     min_confidence: float | None = setting(
@@ -105,24 +77,7 @@ class DecodeOptions(LengthOptions, WordOptions, EditOptions):
         check_ranges(self, too_low=LENGTH_HINTS)
         WordOptions.__post_init__(self)
         EditOptions.__post_init__(self)
-        for name in ("num_captions", "beams", "temperature", "top_k", "top_p"):
-            if self.diverse is not None and getattr(self, name) is not None:
-                raise UsageError(
-                    f"--diverse {self.diverse} and {flag_name(name)} cannot be used together",
-                    hint="--diverse runs a wide beam search of its own.",
-                )
-        for name in ("top_k", "top_p"):
-            if (self.beams or 1) > 1 and getattr(self, name) is not None:
-                raise UsageError(
-                    f"{flag_name(name)} samples and --beams {self.beams} searches: choose one",
-                    hint=f"Leave out --beams to sample, or {flag_name(name)} to search.",
-                )
-        beams, wanted = self.beams, self.num_captions
-        if beams is not None and wanted is not None and not self.samples and wanted > beams:
-            raise UsageError(
-                f"--num-captions {wanted} is more than --beams {beams} can give",
-                hint=f"Use --beams {wanted} or more, or sample with --temperature.",
-            )
+        SearchOptions.__post_init__(self)
         if (
             self.max_length is not None
             and self.min_length is not None
@@ -131,12 +86,6 @@ class DecodeOptions(LengthOptions, WordOptions, EditOptions):
             raise UsageError(
                 f"--min-length {self.min_length} is more than --max-length {self.max_length}"
             )
-
-    @property
-    def samples(self) -> bool:
-        """Whether these options ask for sampling rather than search."""
-        asked = self.temperature is not None or self.top_k is not None or self.top_p is not None
-        return asked and self.beams in (None, 1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -124,7 +124,7 @@ class Results(OutputOptions):
 
     PANEL: ClassVar[str] = OUTPUT_PANEL
 
-    scores: bool = option(
+    scores: Annotated[bool, After("format")] = option(
         False, "Print confidence and score after each caption, and add the confidence to records."
     )
     dry_run: Annotated[
