@@ -7,6 +7,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -163,8 +164,8 @@ def _caption(
         alone=None,
     )
     lanes, threads = lanes_and_threads(inputs.total, job.run.batch_size)
-    captioner = load_alt_captioner(job.model, context, threads=threads)
-    return run_batch(console, captioner, batch, lanes)
+    load = partial(load_alt_captioner, job.model, context, threads=threads)
+    return run_batch(console, load, batch, lanes)
 
 
 def _put_back(target: Target, earlier: Sequence[Caption]) -> None:

@@ -59,17 +59,16 @@ class BatchJob:
     alone: str | None
 
 
-def run_batch(console: Console, captioner: Captioner, job: BatchJob, lanes: int) -> int:
-    """Caption images, write what was asked for, and return the exit code.
+def run_batch(console: Console, load: Callable[[], Captioner], job: BatchJob, lanes: int) -> int:
+    """Load the captioner, caption images, write what was asked for, and return the exit code.
 
     If the run is interrupted, tells what was done and how to go on.
     """
     tally = Tally()
     try:
-        return _run(console, captioner, job, lanes, tally)
+        return _run(console, load(), job, lanes, tally)
     except (KeyboardInterrupt, SystemExit):
-        if tally.done:
-            console.note(interrupted(tally, job.results, job.inputs.total, resume=job.run.resume))
+        console.note(interrupted(tally, job.results, job.inputs.total, resume=job.run.resume))
         raise
 
 

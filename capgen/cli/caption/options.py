@@ -131,8 +131,8 @@ class Results(OutputOptions):
         bool,
         typer.Option(
             "--dry-run",
-            help="With --write-metadata: change no image. With --endpoint: say what would be "
-            "sent, and send nothing.",
+            help="With --write-metadata or --undo: change nothing. With --endpoint: say what "
+            "would be sent, and send nothing.",
             rich_help_panel=OUTPUT_PANEL,
         ),
         After("write_metadata"),
