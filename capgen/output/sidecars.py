@@ -114,6 +114,14 @@ class Sidecars:
             return self.undo.caption_of(data, reviewed=False) is not None
         return self.undo.may_replace(path, data, reviewed=False)
 
+    def holds(self, image: Path, caption: str) -> bool:
+        """Whether an image's sidecar has a caption as capgen wrote it; raise OSError."""
+        path = self.path(image)
+        data = path.read_bytes()
+        if self.undo is None or self._xmp is not None:
+            return self.undo is not None and self.undo.caption_of(data, reviewed=True) == caption
+        return self.undo.may_replace(path, data, reviewed=True) and caption.encode() in data
+
     def check(self, images: Iterable[Path], outputs: Sequence[Path] = ()) -> None:
         """Raise ProtectedFileError if a sidecar would replace a file that must not be lost.
 
