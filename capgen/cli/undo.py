@@ -10,7 +10,7 @@ import typer
 from capgen.cli.console import Console, counted
 from capgen.cli.help import examples
 
-EXAMPLES = examples("capgen undo capgen-undo.jsonl --dry-run", "capgen undo capgen-undo.jsonl")
+EXAMPLES = examples("capgen undo capgen-undo.jsonl")
 
 
 def undo_command(
