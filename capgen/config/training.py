@@ -61,23 +61,7 @@ class TrainConfig(
             raise UsageError(
                 f"Unknown preset '{self.preset}'", hint=did_you_mean(self.preset, TRAIN_PRESETS)
             )
-        for name in self.teachers:
-            if is_url(name) and without_credentials(name) != name:  # runs record their settings
-                raise UsageError(
-                    f"--teacher {without_credentials(name)} was given with a password",
-                    hint=f"Put the key into {KEY_VARIABLE}.",
-                )
-        for name in filter(is_url, self.teachers if self.distill == "token" else ()):
-            raise UsageError(
-                f"--teacher {without_credentials(name)} is on a server, which does not give its "
-                "distribution",
-                hint="Use --distill sequence, which learns from its captions.",
-            )
-        if self.objective != "cross-entropy" and self.teachers:
-            raise UsageError(
-                f"--teacher is for --objective cross-entropy, not for {self.objective}",
-                hint="In a file with stages, put teacher into the stage that uses it.",
-            )
+        self._check_teachers()
         if self.objective == "text" and not self.text_files:
             raise UsageError(
                 "--objective text learns from captions without images: set --text-data"
@@ -99,6 +83,25 @@ class TrainConfig(
             raise UsageError(
                 f"--train-encoder is {self.train_encoder!r}; it must be all, none or last-N",
                 hint="--train-encoder last-2 trains the last two blocks.",
+            )
+
+    def _check_teachers(self) -> None:
+        for name in self.teachers:
+            if is_url(name) and without_credentials(name) != name:  # runs record their settings
+                raise UsageError(
+                    f"--teacher {without_credentials(name)} was given with a password",
+                    hint=f"Put the key into {KEY_VARIABLE}.",
+                )
+        for name in filter(is_url, self.teachers if self.distill == "token" else ()):
+            raise UsageError(
+                f"--teacher {without_credentials(name)} is on a server, which does not give its "
+                "distribution",
+                hint="Use --distill sequence, which learns from its captions.",
+            )
+        if self.objective != "cross-entropy" and self.teachers:
+            raise UsageError(
+                f"--teacher is for --objective cross-entropy, not for {self.objective}",
+                hint="In a file with stages, put teacher into the stage that uses it.",
             )
 
     def _check_concepts(self) -> None:
