@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from capgen.cli.console import LiveBar, duration
+from capgen.cli.live_bar import LiveBar, duration
 from capgen.paths import run_name
 from capgen.records import (
     CheckpointSaved,
