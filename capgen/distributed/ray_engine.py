@@ -14,11 +14,11 @@ from capgen.captioning.captioner import Captioner
 from capgen.config import EngineOptions
 from capgen.distributed.caption_on_workers import caption_on_workers
 from capgen.distributed.caption_share import ShareFinished, ShareJob
+from capgen.distributed.jobs import Policy
 from capgen.distributed.part_worker import WorkerJob
 from capgen.distributed.plan import Unit
 from capgen.distributed.ray_cluster import connected, sizes_of_actors
 from capgen.distributed.ray_pool import RayPool
-from capgen.distributed.schedule import Policy
 from capgen.distributed.schedule_events import ScheduleEvent
 
 logger = logging.getLogger(__name__)
