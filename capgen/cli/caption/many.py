@@ -120,7 +120,15 @@ def _caption(
         printed = open_printer(console, job.format, job.results, alone=job.alone)
         print_record = None if job.targets else stack.enter_context(printed)
         stack.enter_context(screen)
-        run = _batch_run(captioner, job, lanes, outputs, beside)
+        run = BatchRun(
+            decoding=job.decoding,
+            options=job.run,
+            limits=job.limits,
+            journal=outputs.journal,
+            lanes=lanes if captioner.runtime.name == "onnx" else 1,
+            originals=_originals(job.results, beside),
+            thumbnails=outputs.thumbnails,
+        )
         running = caption_all(captioner, sources_of(job, beside), run)
         for event in stack.enter_context(closing(running)):
             if isinstance(event, BatchFinished):
@@ -136,24 +144,6 @@ def _caption(
                 break
     assert finished is not None
     return finished, files.failed
-
-
-def _batch_run(
-    captioner: Captioner,
-    job: BatchJob,
-    lanes: int,
-    outputs: CaptionOutputs,
-    beside: BesideWriters,
-) -> BatchRun:
-    return BatchRun(
-        decoding=job.decoding,
-        options=job.run,
-        limits=job.limits,
-        journal=outputs.journal,
-        lanes=lanes if captioner.runtime.name == "onnx" else 1,
-        originals=_originals(job.results, beside),
-        thumbnails=outputs.thumbnails,
-    )
 
 
 def _write(

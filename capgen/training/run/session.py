@@ -21,8 +21,7 @@ from capgen.training.run.folder import BEST_EVAL, BEST_LOSS, ENVIRONMENT_FILE, L
 from capgen.training.run.measure_test_split import measure_test_split
 from capgen.training.run.prepare import prepare
 from capgen.training.run.rising_loss import RisingLoss
-from capgen.training.run.run_data import RunData
-from capgen.training.run.run_started import run_started
+from capgen.training.run.run_data import RunData, run_started
 from capgen.training.run.saved_state import RunState, StateStore, newest_state
 from capgen.training.run.stop_request import StopRequest
 from capgen.training.validation.best_model import LOSS, Selection
