@@ -9,7 +9,7 @@ from capgen.captioning.endpoint.counting import CountingRuntime
 from capgen.captioning.prompts import resolve_prompt
 from capgen.cli.caption.many import BatchJob, open_journal, sources_of
 from capgen.cli.caption.outputs import absorb_others
-from capgen.cli.console import Console
+from capgen.cli.console import Console, counted
 from capgen.config import ModelOptions
 from capgen.images.decoders import printable
 from capgen.output.beside import BesideWriters
@@ -44,7 +44,7 @@ def count_images(console: Console, model: ModelOptions, job: BatchJob) -> int:
             }
         )
         return int(unreadable > 0)
-    number = "1 image" if images == 1 else f"{images:,} images"
+    number = counted(images, "image")
     place = f"{printable(served.revision)} ({runtime.where})"
     console.data(f"{number} would be sent to {place}: {sent:,} bytes")
     if done:
