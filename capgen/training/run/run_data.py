@@ -128,17 +128,7 @@ def _opened(config: TrainConfig, processes: Processes) -> RunData:
         )
     device = processes.device or choose_device(config.device)
     dataset = open_mixture(config.dataset, config.data_dir)
-    parts = {"train": dataset.parts("train")}
-    if not config.sees_images:
-        pass  # captions of images would only show that nothing is known of them yet
-    elif config.validation and not dataset.lacks("val"):
-        parts["val"] = dataset.parts("val", config.eval_limit)
-    elif config.patience is not None:
-        reason = f"{dataset.name} has no val split" if config.validation else "--no-validation"
-        raise UsageError(f"--patience counts validations, and there are none: {reason}")
-    check_limits(config, val=not dataset.lacks("val"))
-    if config.test and config.sees_images and "test" in dataset.counts:
-        parts["test"] = dataset.parts("test", config.eval_limit)
+    parts = _parts(config, dataset)
     torch.manual_seed(config.seed)
     examples = chain.from_iterable(parts["train"].values())
     groups = [example.references for example in examples]
@@ -165,6 +155,22 @@ def _opened(config: TrainConfig, processes: Processes) -> RunData:
         processes=processes,
         texts=texts,
     )
+
+
+def _parts(config: TrainConfig, dataset: Mixture) -> dict[str, Mapping[str, Sequence[Example]]]:
+    """Return the splits that a run uses: split → data set → examples."""
+    parts: dict[str, Mapping[str, Sequence[Example]]] = {"train": dataset.parts("train")}
+    if not config.sees_images:
+        pass  # captions of images would only show that nothing is known of them yet
+    elif config.validation and not dataset.lacks("val"):
+        parts["val"] = dataset.parts("val", config.eval_limit)
+    elif config.patience is not None:
+        reason = f"{dataset.name} has no val split" if config.validation else "--no-validation"
+        raise UsageError(f"--patience counts validations, and there are none: {reason}")
+    check_limits(config, val=not dataset.lacks("val"))
+    if config.test and config.sees_images and "test" in dataset.counts:
+        parts["test"] = dataset.parts("test", config.eval_limit)
+    return parts
 
 
 def shares(data: RunData, split: str) -> dict[str, float]:
