@@ -10,7 +10,7 @@ from typing import Any, Unpack
 
 from capgen.addresses import is_url, without_credentials
 from capgen.config.endpoint import KEY_VARIABLE
-from capgen.config.fields import check_ranges, flag_name
+from capgen.config.fields import check_names, check_ranges, flag_name
 from capgen.config.models import check_device
 from capgen.config.presets import TRAIN_PRESETS, objective_defaults, preset_settings
 from capgen.config.training_groups import (
@@ -202,12 +202,7 @@ def train_config(preset: str | None = None, **settings: Unpack[TrainKeywords]) -
     Raises:
         UsageError: There is no such preset or setting, or a value is not accepted.
     """
-    known_names = {field.name for field in dataclasses.fields(TrainConfig)}
-    for setting in settings:
-        if setting not in known_names:
-            raise UsageError(
-                f"Unknown setting '{setting}'", hint=did_you_mean(setting, known_names)
-            )
+    check_names(settings, TrainConfig, "setting")
     name = preset if preset is not None else TrainConfig.preset
     objective = settings.get("objective", TrainConfig.objective)
     own = preset_settings(name, init=settings.get("init") is not None)
