@@ -10,12 +10,8 @@ from capgen.config.accepting import AcceptConfig
 from capgen.config.alt_text import AltCheckOptions, AltFillOptions, SiteOptions
 from capgen.config.applying import ApplyOptions
 from capgen.config.commands import COMMANDS, OWN
-from capgen.config.decoding import (
-    DIVERSE_BEAMS,
-    DecodeOptions,
-    DecodeSettings,
-    resolve_decoding,
-)
+from capgen.config.decode_settings import DecodeSettings
+from capgen.config.decoding import DecodeOptions
 from capgen.config.edits import EditOptions
 from capgen.config.endpoint import (
     KEY_VARIABLE,
@@ -50,8 +46,8 @@ from capgen.config.presets import (
     preset_settings,
 )
 from capgen.config.prompts import NAMED_PROMPTS, PromptOptions
+from capgen.config.resolve_decoding import resolve_decoding
 from capgen.config.review import ReviewOptions
-from capgen.config.search import BEAMS_LIMIT
 from capgen.config.serving import SERVE_TOKEN_VARIABLE, ServeOptions
 from capgen.config.tags import LEAST_CONCEPT_PROBABILITY, MOST_CONCEPTS, NO_TAGS, TagOptions
 from capgen.config.training import TrainConfig, train_config
@@ -60,10 +56,8 @@ from capgen.config.training_run_groups import EvalStrategy
 from capgen.config.words import WordOptions
 
 __all__ = [
-    "BEAMS_LIMIT",
     "BOOLEANS",
     "COMMANDS",
-    "DIVERSE_BEAMS",
     "KEY_VARIABLE",
     "LEAST_CONCEPT_PROBABILITY",
     "MOST_CONCEPTS",

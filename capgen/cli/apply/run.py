@@ -15,6 +15,7 @@ from capgen.applying.outputs import AppliedOutputs
 from capgen.cli.apply.options import ApplyPlaces
 from capgen.cli.beside import already_there, summarise
 from capgen.cli.console import Console, counted, listed
+from capgen.cli.live_bar import progress
 from capgen.config import ImageLimits
 from capgen.errors import StorageError
 from capgen.images.decoders import printable
@@ -91,7 +92,7 @@ def run_apply(console: Console, job: ApplyJob) -> int:
     try:
         with ExitStack() as stack:
             files = stack.enter_context(outputs.open(partial(_say_failed, console)))
-            advance = stack.enter_context(console.progress("applying", len(job.chosen.records)))
+            advance = stack.enter_context(progress("applying", len(job.chosen.records)))
             for done in apply_records(job.chosen.records, job.locator, places):
                 files.write(done)
                 done = outputs.with_problems(done)
