@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,18 +28,24 @@ class Undone:
         path: The file.
         problem: Why it was not restored, or an empty string.
         before: Whether it had been undone before.
+        removed: Whether the file was removed, because the change had made it.
     """
 
     path: Path
     problem: str = ""
     before: bool = False
+    removed: bool = False
 
 
-def undo(path: Path) -> Iterator[Undone]:
+def undo(path: Path, *, dry_run: bool = False) -> Iterator[Undone]:
     """Undo all changes of an undo file, the latest first.
 
     Files that something else has changed since are left alone. A damaged entry is a problem of the
     undo file, and does not keep the others from being undone.
+
+    Args:
+        path: The undo file.
+        dry_run: Change nothing, but tell what would be undone.
 
     Raises:
         DataError: The file cannot be read, or is another file.
@@ -54,7 +61,7 @@ def undo(path: Path) -> Iterator[Undone]:
             "was asked for.",
         )
     _follow_moves(entries, path.parent)
-    earlier = _states_before(entries)
+    earlier, files = _states_before(entries), _Files(dry_run=dry_run)
     for number, entry in reversed(entries):
         if entry is None or not is_path(entry["path"]):
             what = "it is nested too deeply" if entry is None else "its path cannot be a file's"
@@ -62,18 +69,50 @@ def undo(path: Path) -> Iterator[Undone]:
             continue
         file = Path(entry["path"])
         folder = Path(os.path.realpath(file)).parent
-        if folder not in swept:
+        if folder not in swept and not dry_run:
             swept.add(folder)
             remove_leftovers(folder)
-        undone = _undo_one(file, entry)
-        if undone.problem and _is_older(file, entry, earlier[entry["path"]]):
+        undone = _undo_one(files, file, entry)
+        if undone.problem and _is_older(files, file, entry, earlier[entry["path"]]):
             yield Undone(file, before=True)
         elif undone.problem == _CHANGED:  # perhaps by a run at the same time, whose entry follows
             later.append((file, entry))
         else:
             yield undone
     for file, entry in later:
-        yield _undo_one(file, entry)
+        yield _undo_one(files, file, entry)
+
+
+class _Files:
+    """The files to restore; in a dry run, as they would be by then."""
+
+    def __init__(self, *, dry_run: bool) -> None:
+        self._dry_run = dry_run
+        self._would_be: dict[Path, str | None] = {}
+
+    def read(self, path: Path) -> tuple[str | None, bytes | None]:
+        """Return a file's hash, None if there is no file, and its bytes if they can be known.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        if path in self._would_be:
+            return self._would_be[path], None
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return None, None
+        return sha256_of(content), content
+
+    def put(self, path: Path, content: bytes | None, digest: str | None) -> None:
+        """Write what a file was, or remove one that was not there."""
+        if self._dry_run:
+            self._would_be[path] = digest
+        elif content is None:
+            with storage_errors(path):
+                path.unlink(missing_ok=True)
+        else:
+            replace_file(path, content, over_image=True, keep_times=True)
 
 
 def _states_before(
@@ -89,12 +128,12 @@ def _states_before(
     return states
 
 
-def _is_older(path: Path, entry: dict[str, Any], earlier: Mapping[str, str | None]) -> bool:
+def _is_older(
+    files: _Files, path: Path, entry: dict[str, Any], earlier: Mapping[str, str | None]
+) -> bool:
     """Whether a file is as it was before an earlier change than that of `entry`."""
     try:
-        current: str | None = sha256_of(path.read_bytes())
-    except FileNotFoundError:
-        current = None
+        current, _ = files.read(path)
     except OSError:
         return False
     before = entry["sha256_before"]
@@ -107,40 +146,29 @@ def _is_older(path: Path, entry: dict[str, Any], earlier: Mapping[str, str | Non
     return True
 
 
-def _undo_one(path: Path, entry: dict[str, Any]) -> Undone:
-    created = entry["sha256_before"] is None
+def _undo_one(files: _Files, path: Path, entry: dict[str, Any]) -> Undone:
     try:
-        current = path.read_bytes()
+        digest, current = files.read(path)
     except OSError as error:
-        if created and isinstance(error, FileNotFoundError):
-            return Undone(path, before=True)
         return Undone(path, error.strerror or "cannot be read")
-    digest = sha256_of(current)
-    if digest == entry["sha256_before"]:
+    before, restored = entry["sha256_before"], None
+    if digest == before:
         return Undone(path, before=True)
+    if digest is None:
+        return Undone(path, os.strerror(errno.ENOENT))
     if digest != entry["sha256_after"]:
         return Undone(path, _CHANGED)
-    if created:
-        return _remove(path)
-    before = joined_parts(entry["parts"], current)
-    if before is None or sha256_of(before) != entry["sha256_before"]:
-        return Undone(path, "the undo file does not restore the original")
+    if before is not None and current is not None:
+        restored = joined_parts(entry["parts"], current)
+        if restored is None or sha256_of(restored) != before:
+            return Undone(path, "the undo file does not restore the original")
     try:
-        replace_file(path, before, over_image=True, keep_times=True)
+        files.put(path, restored, before)
     except DiskFullError:
         raise
     except StorageError as error:
         return Undone(path, error.message)
-    return Undone(path)
-
-
-def _remove(path: Path) -> Undone:
-    try:
-        with storage_errors(path):
-            path.unlink(missing_ok=True)
-    except StorageError as error:
-        return Undone(path, error.message)
-    return Undone(path)
+    return Undone(path, removed=before is None)
 
 
 def _is_undo_file(path: Path) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from capgen._build import make_reference
+from capgen._build.api_page import PLACES
 from capgen.cli.app import build_app
 from capgen.cli.user_defaults import known_settings
 from capgen.config.fields import flag_name
@@ -147,7 +148,7 @@ def test_the_page_of_commands_has_every_option_and_marks_the_settings() -> None:
 
 def private_imports(code: str) -> list[str]:
     """Return what some Python imports of capgen that is not public."""
-    places = {*make_reference.PLACES, "capgen.errors"}
+    places = {*PLACES, "capgen.errors"}
     found = []
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Import):
@@ -173,7 +174,7 @@ def test_private_imports_are_seen() -> None:
     assert private_imports(code) == ["capgen.training.run.train.train", "capgen.beam_search"]
 
 
-@pytest.mark.parametrize("place", make_reference.PLACES)
+@pytest.mark.parametrize("place", PLACES)
 def test_public_names_load_and_none_is_hidden_by_a_module(place: str) -> None:
     package = importlib.import_module(place)
     folder = Path(str(package.__file__)).parent

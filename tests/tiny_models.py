@@ -27,7 +27,8 @@ from transformers import (
 )
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-from capgen.models.build import Captioning, MiniConfig, build_mini
+from capgen.models.build import Captioning
+from capgen.models.build_mini import MiniConfig, build_mini
 from capgen.models.checkpoint import save_captioning
 from capgen.models.efficientnet import BatchNorm
 from capgen.models.provenance import Provenance

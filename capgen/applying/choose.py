@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from capgen.config import ApplyOptions
 from capgen.records import Caption, Record
@@ -23,10 +23,12 @@ class Chosen:
         records: Captions in their order, with the failures of images unless only some captions
             were asked for.
         left_out: How many others there are, by why they are left out.
+        rejected: Those of them that a person rejected.
     """
 
     records: list[Record]
     left_out: Counter[str]
+    rejected: list[Caption] = field(default_factory=list)
 
 
 def kind_of(record: Record) -> str:
@@ -39,14 +41,16 @@ def kind_of(record: Record) -> str:
 
 def choose(records: Iterable[Record], options: ApplyOptions) -> Chosen:
     """Choose the records to write."""
-    chosen, left_out = list[Record](), Counter[str]()
+    chosen, left_out, rejected = list[Record](), Counter[str](), list[Caption]()
     for record in records:
         why = _left_out(record, options)
         if why:
             left_out[why] += 1
+            if why == REJECTED and isinstance(record, Caption):
+                rejected.append(record)
         else:
             chosen.append(record)
-    return Chosen(chosen, left_out)
+    return Chosen(chosen, left_out, rejected)
 
 
 def _left_out(record: Record, options: ApplyOptions) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from threading import Event
 from typing import TYPE_CHECKING, Any, Unpack, overload
@@ -22,8 +22,9 @@ from capgen.captioning.prompts import Prompt, resolve_prompt
 from capgen.captioning.resolve_settings import resolve_settings
 from capgen.captioning.to_record import caption_or_raise
 from capgen.config import DecodeOptions, DecodeSettings, ImageLimits, ModelOptions
+from capgen.config.fields import check_names
 from capgen.config.keywords import DecodeKeywords, ModelKeywords
-from capgen.errors import ModelError, UsageError, did_you_mean
+from capgen.errors import ModelError, UsageError
 from capgen.images.load import DEFAULT_LIMITS, ImageSource
 from capgen.models.folder import ModelFolder
 from capgen.records import Caption, CaptionFailure, Record
@@ -74,7 +75,7 @@ class Captioner:
             UsageError: An option is unknown or has no such value, or there is no such device.
         """
         name = None if model is None else os.fspath(model)
-        _check_names(options, ModelOptions, "model option")
+        check_names(options, ModelOptions, "model option")
         return cls.from_options(ModelOptions(model=name, **options), threads=threads)
 
     @classmethod
@@ -186,7 +187,7 @@ class Captioner:
             ModelError: You ask for attention and the model has no cross-attention.
             UsageError: An option is unknown or out of range.
         """
-        _check_names(options, DecodeOptions, "decoding option")
+        check_names(options, DecodeOptions, "decoding option")
         chosen = DecodeOptions(**options)
         sources = images if isinstance(images, list | tuple) else [images]
         settings, notes = self._checked_settings(chosen, return_attention)
@@ -347,14 +348,6 @@ class Captioner:
     def record_settings(self, settings: DecodeSettings) -> dict[str, Any]:
         """Return the settings in the form that records hold."""
         return self._records.settings(settings)
-
-
-def _check_names(options: Mapping[str, Any], kind: type, what: str) -> None:
-    """Raise UsageError for a name that is no field of a settings class, with the closest one."""
-    known = {field.name for field in dataclasses.fields(kind)}
-    for name in options:
-        if name not in known:
-            raise UsageError(f"Unknown {what} '{name}'", hint=did_you_mean(name, known))
 
 
 def _loaded(

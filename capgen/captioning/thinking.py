@@ -15,8 +15,3 @@ def answer_begins(text: str) -> int:
     for closing in _CLOSINGS.finditer(text):
         begin = closing.end()
     return len(text) if not begin and _OPENINGS.match(text) else begin
-
-
-def without_thinking(text: str) -> str:
-    """Return a model's answer without what it thought before."""
-    return text[answer_begins(text) :].strip()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from capgen.cli.console import Console
+from capgen.cli.console import Console, counted
 from capgen.cli.places import OutputOptions
 from capgen.config import ImageLimits
 from capgen.images.decoders import printable
@@ -32,7 +32,7 @@ def summarise(console: Console, beside: BesideWriters) -> None:
         only = f"; {beside.beside_instead} only into XMP sidecars" if beside.beside_instead else ""
         what = "captions and tags" if beside.tags.tags else "captions"
         changed = beside.metadata.changed
-        number = f"{changed:,} image{'' if changed == 1 else 's'}"
+        number = counted(changed, "image")
         console.note(f"{what} {verb} into {number}{already_there(beside.metadata.already)}{only}")
         if beside.metadata.kept:
             many = _keep(beside.metadata.kept, "image")

@@ -11,6 +11,7 @@ import typer
 
 from capgen.cli.console import Console
 from capgen.cli.help import examples
+from capgen.cli.live_bar import progress
 from capgen.cli.options import (
     DECODING_PANEL,
     INPUT_PANEL,
@@ -178,7 +179,7 @@ def _follow(
 ) -> Calibrated:
     from capgen.evaluation.calibration.calibrate import Calibrated
 
-    with console.progress("captioning", total) as advance:
+    with progress("captioning", total) as advance:
         for event in events:
             if isinstance(event, Calibrated):
                 return event

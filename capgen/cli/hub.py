@@ -98,6 +98,7 @@ def push_command(
     options = PushOptions(
         private=asked.private, revision=asked.revision, message=asked.message, licence=asked.licence
     )
+    access = "" if dry_run else need_token(token)
     folder = resolve_model(model)
     plan = plan_push(folder, repository, options)  # refuses before any work is done
     if asked.example:
@@ -108,7 +109,6 @@ def push_command(
     if dry_run:
         _show_plan(console, plan, as_json=as_json)
         return
-    access = need_token(token)
     visible = _visibility(plan, access, yes=yes)
     console.note(f"pushing {_amount(plan)} to {repository} ({plan.branch}), {visible}")
     with _bars_on_terminals_only():

@@ -13,7 +13,7 @@ import typer
 from capgen.addresses import is_stored
 from capgen.cli.console import Console, counted, listed
 from capgen.cli.help import examples
-from capgen.cli.options import OUTPUT_PANEL, option, with_options
+from capgen.cli.options import OUTPUT_PANEL, only, option, with_options
 from capgen.cli.user_defaults import unused_notes
 from capgen.config import CsvOptions, TagOptions
 from capgen.errors import ProtectedFileError, UsageError
@@ -65,7 +65,13 @@ def merge_command(
         ),
     ],
     *,
-    merged: Merged,
+    merged: Annotated[
+        Merged,
+        only(
+            *("outputs", "format", "tags", "min_tag_probability", "csv_bom", "csv_formulas"),
+            "quiet",
+        ),
+    ],
 ) -> None:
     """Check that all shares are there and whole, and join them.
 

@@ -8,13 +8,13 @@ from typing import Annotated, ClassVar
 
 import typer
 
-from capgen.cli.options import OUTPUT_PANEL, JsonOption, option
+from capgen.cli.options import OUTPUT_PANEL, After, JsonOption, option
 from capgen.config import CsvOptions, MetadataOptions, TagOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class OutputOptions(CsvOptions, MetadataOptions, TagOptions):
-    """Where captions are written: a file, images, sidecars."""
+class _Places:
+    """The files, images and sidecars that captions are written to."""
 
     PANEL: ClassVar[str] = OUTPUT_PANEL
 
@@ -49,9 +49,15 @@ class OutputOptions(CsvOptions, MetadataOptions, TagOptions):
     undo_file: Path = option(  # noqa: RUF009
         Path("capgen-undo.jsonl"), "Where --write-metadata and --sidecar record their changes."
     )
-    quiet: bool = option(
+    quiet: Annotated[bool, After("csv_formulas")] = option(
         False, "Hide progress, notes and messages about single images.", flags="--quiet -q"
     )
+
+
+# Python puts the fields of the last class first, and help the places before how they are written.
+@dataclass(frozen=True, kw_only=True)
+class OutputOptions(CsvOptions, MetadataOptions, TagOptions, _Places):
+    """Where captions are written, and how."""
 
     @property
     def changes_written_to(self) -> Path | None:

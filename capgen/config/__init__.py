@@ -10,13 +10,8 @@ from capgen.config.accepting import AcceptConfig
 from capgen.config.alt_text import AltCheckOptions, AltFillOptions, SiteOptions
 from capgen.config.applying import ApplyOptions
 from capgen.config.commands import COMMANDS, OWN
-from capgen.config.decoding import (
-    BEAMS_LIMIT,
-    DIVERSE_BEAMS,
-    DecodeOptions,
-    DecodeSettings,
-    resolve_decoding,
-)
+from capgen.config.decode_settings import DecodeSettings
+from capgen.config.decoding import DecodeOptions
 from capgen.config.edits import EditOptions
 from capgen.config.endpoint import (
     KEY_VARIABLE,
@@ -51,6 +46,7 @@ from capgen.config.presets import (
     preset_settings,
 )
 from capgen.config.prompts import NAMED_PROMPTS, PromptOptions
+from capgen.config.resolve_decoding import resolve_decoding
 from capgen.config.review import ReviewOptions
 from capgen.config.serving import SERVE_TOKEN_VARIABLE, ServeOptions
 from capgen.config.tags import LEAST_CONCEPT_PROBABILITY, MOST_CONCEPTS, NO_TAGS, TagOptions
@@ -60,10 +56,8 @@ from capgen.config.training_run_groups import EvalStrategy
 from capgen.config.words import WordOptions
 
 __all__ = [
-    "BEAMS_LIMIT",
     "BOOLEANS",
     "COMMANDS",
-    "DIVERSE_BEAMS",
     "KEY_VARIABLE",
     "LEAST_CONCEPT_PROBABILITY",
     "MOST_CONCEPTS",

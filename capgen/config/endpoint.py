@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from capgen.config.decoding import DecodeOptions, DecodeSettings
+from capgen.config.decode_settings import DecodeSettings
+from capgen.config.decoding import DecodeOptions
 from capgen.config.edits import edits_of
 from capgen.config.fields import check_ranges, flag_name, setting
 from capgen.config.lengths import lengths_of

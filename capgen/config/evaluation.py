@@ -32,14 +32,14 @@ class EvalConfig:
 
     PANEL: ClassVar[str] = "Scoring"
 
-    split: str = setting("test", "Split of the data set: val, test or train.")
-    limit: int | None = setting(None, "Use only the first N images of the split.", low=1)
     metrics: str = setting(
         "bleu,rouge_l,rouge_score,cider_d,meteor",
         "Metrics, separated by commas. Others: cider, cider_r, clipscore, bertscore, chair "
         "(objects that are not there), diversity (of --num-captions); with the extra `coco` "
         "meteor_1_5, and with Java too spice and spider.",
     )
+    split: str = setting("test", "Split of the data set: val, test or train.")
+    limit: int | None = setting(None, "Use only the first N images of the split.", low=1)
     language: str = setting(
         "",
         "Language of the captions, as in en or pt-BR; metrics that cannot read it are left out. By "

@@ -8,7 +8,7 @@ import math
 import numbers
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -104,6 +104,14 @@ def check_ranges(config: Any, too_low: Mapping[str, str] | None = None) -> None:
                 f"{flag_name(field.name)} is {value}; it must be {_range(low, high)}",
                 hint=(too_low or {}).get(field.name, "") if below else "",
             )
+
+
+def check_names(names: Iterable[str], kind: type, what: str) -> None:
+    """Raise UsageError for a name that is no field of a settings class, with the closest one."""
+    known = {field.name for field in dataclasses.fields(kind)}
+    for name in names:
+        if name not in known:
+            raise UsageError(f"Unknown {what} '{name}'", hint=did_you_mean(name, known))
 
 
 def parse_setting(config_class: Any, name: str, text: str) -> Any:

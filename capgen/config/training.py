@@ -10,7 +10,7 @@ from typing import Any, Unpack
 
 from capgen.addresses import is_url, without_credentials
 from capgen.config.endpoint import KEY_VARIABLE
-from capgen.config.fields import check_ranges, flag_name
+from capgen.config.fields import check_names, check_ranges, flag_name
 from capgen.config.models import check_device
 from capgen.config.presets import TRAIN_PRESETS, objective_defaults, preset_settings
 from capgen.config.training_groups import (
@@ -61,23 +61,7 @@ class TrainConfig(
             raise UsageError(
                 f"Unknown preset '{self.preset}'", hint=did_you_mean(self.preset, TRAIN_PRESETS)
             )
-        for name in self.teachers:
-            if is_url(name) and without_credentials(name) != name:  # runs record their settings
-                raise UsageError(
-                    f"--teacher {without_credentials(name)} was given with a password",
-                    hint=f"Put the key into {KEY_VARIABLE}.",
-                )
-        for name in filter(is_url, self.teachers if self.distill == "token" else ()):
-            raise UsageError(
-                f"--teacher {without_credentials(name)} is on a server, which does not give its "
-                "distribution",
-                hint="Use --distill sequence, which learns from its captions.",
-            )
-        if self.objective != "cross-entropy" and self.teachers:
-            raise UsageError(
-                f"--teacher is for --objective cross-entropy, not for {self.objective}",
-                hint="In a file with stages, put teacher into the stage that uses it.",
-            )
+        self._check_teachers()
         if self.objective == "text" and not self.text_files:
             raise UsageError(
                 "--objective text learns from captions without images: set --text-data"
@@ -99,6 +83,25 @@ class TrainConfig(
             raise UsageError(
                 f"--train-encoder is {self.train_encoder!r}; it must be all, none or last-N",
                 hint="--train-encoder last-2 trains the last two blocks.",
+            )
+
+    def _check_teachers(self) -> None:
+        for name in self.teachers:
+            if is_url(name) and without_credentials(name) != name:  # runs record their settings
+                raise UsageError(
+                    f"--teacher {without_credentials(name)} was given with a password",
+                    hint=f"Put the key into {KEY_VARIABLE}.",
+                )
+        for name in filter(is_url, self.teachers if self.distill == "token" else ()):
+            raise UsageError(
+                f"--teacher {without_credentials(name)} is on a server, which does not give its "
+                "distribution",
+                hint="Use --distill sequence, which learns from its captions.",
+            )
+        if self.objective != "cross-entropy" and self.teachers:
+            raise UsageError(
+                f"--teacher is for --objective cross-entropy, not for {self.objective}",
+                hint="In a file with stages, put teacher into the stage that uses it.",
             )
 
     def _check_concepts(self) -> None:
@@ -199,12 +202,7 @@ def train_config(preset: str | None = None, **settings: Unpack[TrainKeywords]) -
     Raises:
         UsageError: There is no such preset or setting, or a value is not accepted.
     """
-    known_names = {field.name for field in dataclasses.fields(TrainConfig)}
-    for setting in settings:
-        if setting not in known_names:
-            raise UsageError(
-                f"Unknown setting '{setting}'", hint=did_you_mean(setting, known_names)
-            )
+    check_names(settings, TrainConfig, "setting")
     name = preset if preset is not None else TrainConfig.preset
     objective = settings.get("objective", TrainConfig.objective)
     own = preset_settings(name, init=settings.get("init") is not None)

@@ -21,11 +21,11 @@ class DataAndRun:
     PANEL: ClassVar[str] = "Data and run"
 
     # One data set is its name or folder, several are a tuple.
-    data_dir: Path | tuple[Path, ...] | None = setting(  # noqa: RUF009
-        None, "The data set's folder or file, or PATH=WEIGHT; may be repeated."
-    )
     dataset: str | tuple[str, ...] | None = setting(
         None, "Name of an installed data set, or NAME=WEIGHT; may be repeated."
+    )
+    data_dir: Path | tuple[Path, ...] | None = setting(  # noqa: RUF009
+        None, "The data set's folder or file, or PATH=WEIGHT; may be repeated."
     )
     text_data: Path | tuple[Path, ...] | None = setting(  # noqa: RUF009
         None, "File of captions without images, for the decoder to learn from; may be repeated."

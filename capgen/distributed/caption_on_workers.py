@@ -17,9 +17,10 @@ from capgen.distributed.caption_share import (
     journal_path,
     open_parts,
 )
+from capgen.distributed.jobs import Policy
 from capgen.distributed.parts_folder import PartsFolder
 from capgen.distributed.plan import Part, Plan, Unit
-from capgen.distributed.schedule import Policy, schedule
+from capgen.distributed.schedule import schedule
 from capgen.distributed.schedule_events import ScheduleEvent
 from capgen.distributed.tasks import PartMade, Pool, Task
 from capgen.distributed.vouchers import PartDone

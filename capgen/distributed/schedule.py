@@ -7,16 +7,14 @@ captioned twice, one file and its own voucher are kept.
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from capgen.captioning.batch.pipeline import BatchFinished
 from capgen.distributed.caption_share import PartReused
-from capgen.distributed.isolation import Isolation
+from capgen.distributed.jobs import Job, Policy, Stragglers
 from capgen.distributed.plan import Part
 from capgen.distributed.schedule_events import (
     PartFailures,
@@ -39,33 +37,6 @@ from capgen.distributed.tasks import (
 from capgen.distributed.vouchers import PartDone
 from capgen.errors import CapgenError, ModelError
 from capgen.records import Record
-
-
-@dataclass(frozen=True, kw_only=True)
-class Policy:
-    """When to try again, and with how many workers.
-
-    Attributes:
-        least: Workers to begin with, and to keep.
-        most: Most workers; None is as many as there is room for.
-        crashes: Workers that a part may end before it is captioned piece by piece.
-        losses: The same, of workers that were lost with their machine.
-        failed_starts: Workers in a row that die before they are ready, which ends the run; ten
-            times as many once there was one that did not.
-        straggling: A part is captioned a second time on an idle worker when it takes so many times
-            as long as the others did.
-        idle_seconds: How long a worker waits for work at the end before it is let go.
-        notice_seconds: How long no worker may be ready before it is said.
-    """
-
-    least: int = 1
-    most: int | None = None
-    crashes: int = 3
-    losses: int = 9
-    failed_starts: int = 3
-    straggling: float = 1.5
-    idle_seconds: float = 30.0
-    notice_seconds: float = 20.0
 
 
 class Output(Protocol):
@@ -102,26 +73,6 @@ def schedule(
     yield from _Schedule(output, pool, policy or Policy(), clock).run()
 
 
-@dataclass(eq=False)
-class _Job:
-    """A part on its way."""
-
-    task: Task
-    crashes: int = 0
-    losses: int = 0
-    isolation: Isolation | None = None
-    begun: dict[str, float] = field(default_factory=dict)  # worker → when
-    done: bool = False
-
-    @property
-    def next_task(self) -> Task:
-        if self.isolation is None:
-            return self.task
-        task = self.isolation.task
-        assert task is not None
-        return task
-
-
 class _Schedule:
     def __init__(
         self, output: Output, pool: Pool, policy: Policy, clock: Callable[[], float]
@@ -130,13 +81,13 @@ class _Schedule:
         self._work: bytes | None = None
         self._tasks: Iterator[Task | PartReused] | None = None
         self._ended = False
-        self._waiting: deque[_Job] = deque()
+        self._waiting: deque[Job] = deque()
         self._starting: set[str] = set()
         self._idle: dict[str, float] = {}  # worker → since when
-        self._busy: dict[str, _Job] = {}
+        self._busy: dict[str, Job] = {}
         self._unfinished = 0
         self._failed_starts = 0
-        self._durations: deque[float] = deque(maxlen=1000)
+        self._stragglers = Stragglers(policy)
         self._captions = self._reused = 0
         self._failures = Counter[str]()
         self._stopped = False
@@ -187,7 +138,7 @@ class _Schedule:
             job.begun[worker] = self._clock()
             self._pool.start(worker, job.next_task)
 
-    def _next_job(self) -> Generator[ScheduleEvent, None, _Job | None]:
+    def _next_job(self) -> Generator[ScheduleEvent, None, Job | None]:
         if self._waiting:
             return self._waiting.popleft()
         while not self._ended:
@@ -195,33 +146,17 @@ class _Schedule:
             item = next(self._tasks, None)
             if isinstance(item, Task):
                 self._unfinished += 1
-                return _Job(item)
+                return Job(item)
             if item is None:
                 self._ended = True
             else:
                 yield item
         return None
 
-    def _straggler(self) -> _Job | None:
+    def _straggler(self) -> Job | None:
         """Return the part that takes longest, if it takes too long and is captioned once only."""
-        jobs = self._slow_jobs()
-        if not jobs or self._clock() < self._is_slow_at(jobs[0]):
-            return None
-        return jobs[0]
-
-    def _slow_jobs(self) -> list[_Job]:
-        if not self._durations:
-            return []
-        once = [
-            job
-            for job in self._busy.values()
-            if not job.done and job.isolation is None and len(job.begun) == 1
-        ]
-        return sorted(once, key=self._is_slow_at)
-
-    def _is_slow_at(self, job: _Job) -> float:
-        [begun] = job.begun.values()
-        return begun + self._policy.straggling * statistics.median(self._durations)
+        found = self._stragglers.first(self._busy.values())
+        return found[0] if found is not None and self._clock() >= found[1] else None
 
     def _patience(self, waited_since: float | None) -> float | None:
         """Return how long to wait for reports: until something else is to be done."""
@@ -229,7 +164,8 @@ class _Schedule:
         if waited_since is not None:
             times.append(waited_since + self._policy.notice_seconds)
         if self._ended and self._idle:
-            times += map(self._is_slow_at, self._slow_jobs()[:1])
+            found = self._stragglers.first(self._busy.values())
+            times += [] if found is None else [found[1]]
             if self._ready_workers > self._policy.least:
                 times.append(min(self._idle.values()) + self._policy.idle_seconds)
         elif not self._ended:
@@ -315,12 +251,12 @@ class _Schedule:
         if made.finished.stopped:
             self._stopped = True
         elif isinstance(made, PartMade):
-            self._durations.append(now - begun)
+            self._stragglers.add(now - begun)
             yield self._finish(job, self._output.commit(job.task.part, made))
         else:
             yield from self._take_piece(job, made)
 
-    def _take_piece(self, job: _Job, made: PieceMade) -> Generator[ScheduleEvent, None, None]:
+    def _take_piece(self, job: Job, made: PieceMade) -> Generator[ScheduleEvent, None, None]:
         assert job.isolation is not None
         job.isolation.passed(made)
         if job.isolation.task is not None:
@@ -328,7 +264,7 @@ class _Schedule:
             return
         yield self._finish(job, self._output.commit_records(job.task.part, job.isolation.records))
 
-    def _finish(self, job: _Job, done: PartDone) -> PartDone:
+    def _finish(self, job: Job, done: PartDone) -> PartDone:
         job.done = True
         self._unfinished -= 1
         return done
@@ -359,15 +295,6 @@ class _Schedule:
         if job.done or job.begun:  # a copy is done, or at work
             return
         self._waiting.append(job)
-        job.crashes += report.crashed
-        job.losses += not report.crashed
-        how = "again"
-        if job.isolation is not None:  # as was told
-            # Who is lost with its machine may have taken it down.
-            if report.crashed or job.losses % self._policy.losses == 0:
-                job.isolation.crashed()
-            return
-        if job.crashes >= self._policy.crashes or job.losses >= self._policy.losses:
-            job.isolation = Isolation(replace(job.task, earlier=None))
-            how = "in pieces"
-        yield PartRetried(number=job.task.part.number, reason=report.reason, how=how)
+        how = job.lose_worker(report, self._policy)
+        if how is not None:
+            yield PartRetried(number=job.task.part.number, reason=report.reason, how=how)

@@ -120,4 +120,4 @@ def reporting(
 
 def out_of_memory(name: str) -> ImageError:
     """Return the error for an image that does not fit into memory."""
-    return ImageError(f"{name}: not enough memory to decode it", code="too_large")
+    return ImageError(f"{name}: not enough memory to decode it", code="memory")

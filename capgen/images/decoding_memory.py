@@ -61,7 +61,7 @@ def claim_memory(turn: ExitStack, needed: int, name: str) -> None:
     An image that is small for the memory that is left needs no turn.
 
     Raises:
-        ImageError: There is not that much memory (`too_large`).
+        ImageError: There is not that much memory (`memory`).
     """
     if needed <= _SMALL or needed <= (available_memory() or needed * _SHARE) // _SHARE:
         return
@@ -71,6 +71,6 @@ def claim_memory(turn: ExitStack, needed: int, name: str) -> None:
         raise ImageError(
             f"{name}: it takes {needed / 1e6:,.0f} MB of memory, and {available / 1e6:,.0f} MB "
             "are left",
-            code="too_large",
-            hint="Make the image smaller, or give capgen more memory and use --retry-failed.",
+            code="memory",
+            hint="Make the image smaller, or give capgen more memory.",
         )

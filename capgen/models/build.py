@@ -1,19 +1,15 @@
-"""Builders of new captioners from pretrained parts.
+"""Captioners in torch, and new ones made of a pretrained vision encoder and a pretrained GPT-2.
 
-`build_clip_gpt2` joins a pretrained vision encoder and a pretrained GPT-2; only the
-cross-attention (and the projection, if the widths differ) start from scratch.
-`build_mini` joins an ImageNet EfficientNet-Lite and a small new GPT-2.
+Of those only the cross-attention (and the projection, if the widths differ) starts from scratch.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import tokenizers
 import torch
 from transformers import (
     MODEL_MAPPING,
@@ -30,21 +26,17 @@ from transformers import (
 
 from capgen.errors import ModelError
 from capgen.models.concept_table import ConceptTable
-from capgen.models.efficientnet import EfficientNetLiteConfig, EfficientNetLiteModel
 from capgen.models.folder import ModelFolder
-from capgen.models.imagenet import imagenet_origin, load_imagenet
 from capgen.models.lineage import (
     DECODER,
     ENCODER,
     Entry,
     began_with,
-    imagenet_notices,
     notices_of,
 )
 from capgen.models.loading import load_config, load_tokenizer, load_weights, quiet_transformers
 from capgen.models.preprocessing.preprocess import Preprocessor
 from capgen.models.resolve import resolve_model
-from capgen.models.vocabulary import SPECIAL_TOKENS, wrap_word_tokenizer
 
 DEFAULT_ENCODER = "openai/clip-vit-base-patch32"
 DEFAULT_DECODER = "gpt2"
@@ -78,85 +70,6 @@ class Captioning:
     lineage: tuple[Entry, ...] = ()
     notices: Mapping[str, bytes] = field(default_factory=dict)
     concepts: ConceptTable | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class MiniConfig:
-    """Shape of the small captioner; the defaults are the bundled model's."""
-
-    variant: str = "lite2"
-    image_size: int = 288
-    hidden_size: int = 256
-    decoder_layers: int = 3
-    neck_layers: int = 1
-    heads: int = 8
-    positions: int = 24
-    max_length: int = 22
-    beams: int = 3
-    dropout: float = 0.2
-
-
-def build_mini(
-    tokenizer: tokenizers.Tokenizer, config: MiniConfig | None = None, *, imagenet: bool = True
-) -> Captioning:
-    """Build the small captioner: EfficientNet-Lite and a small GPT-2.
-
-    Args:
-        tokenizer: Word-level tokenizer (see `capgen.models.vocabulary`).
-        config: Shape of the model.
-        imagenet: Load the published ImageNet weights into the backbone (see `load_imagenet`).
-    """
-    config = config or MiniConfig()
-    encoder = EfficientNetLiteModel(
-        EfficientNetLiteConfig(
-            variant=config.variant,
-            image_size=config.image_size,
-            hidden_size=config.hidden_size,
-            num_hidden_layers=config.neck_layers,
-            num_attention_heads=config.heads,
-            intermediate_size=4 * config.hidden_size,
-            dropout=config.dropout,
-        )
-    )
-    if imagenet:
-        load_imagenet(encoder, config.variant)
-    pad, start, end, unknown = (tokenizer.token_to_id(token) for token in SPECIAL_TOKENS)
-    decoder = GPT2LMHeadModel(
-        GPT2Config(
-            vocab_size=tokenizer.get_vocab_size(),
-            n_positions=config.positions,
-            n_embd=config.hidden_size,
-            n_layer=config.decoder_layers,
-            n_head=config.heads,
-            bos_token_id=start,
-            eos_token_id=end,
-            pad_token_id=pad,
-            embd_pdrop=config.dropout,
-            resid_pdrop=config.dropout,
-            attn_pdrop=config.dropout,
-            add_cross_attention=True,
-        )
-    )
-    generation = GenerationConfig(
-        decoder_start_token_id=start,
-        bos_token_id=start,
-        eos_token_id=end,
-        pad_token_id=pad,
-        suppress_tokens=[pad, start, unknown],
-        num_beams=config.beams,
-        max_length=config.max_length,
-        length_penalty=1.0,
-    )
-    # EfficientNet-Lite's published normalisation: pixels of 0..255 to (x - 127) / 128.
-    preprocessor = Preprocessor(
-        size=(config.image_size, config.image_size), mean=(127 / 255,) * 3, std=(128 / 255,) * 3
-    )
-    model = join(encoder, decoder, generation)
-    captioning = Captioning(model, wrap_word_tokenizer(tokenizer), preprocessor)
-    if not imagenet:
-        return captioning
-    origin = imagenet_origin(config.variant)
-    return dataclasses.replace(captioning, lineage=(origin,), notices=imagenet_notices())
 
 
 def build_clip_gpt2(encoder: str = DEFAULT_ENCODER, decoder: str = DEFAULT_DECODER) -> Captioning:

@@ -6,7 +6,7 @@ transformers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
@@ -140,24 +140,39 @@ def own_code_error(name: str) -> UnsafeModelError:
 def other_kind(name: str, config: Mapping[str, Any]) -> Described | None:
     """Describe a model that does not caption; None for one that does. See `check_captioner`."""
     kind = config.get("model_type")
-    architectures = _architectures(config)
     if kind in PROMPTED_KINDS:
         return None
-    encoder = config.get("encoder")
-    reader = _READERS.get(str(encoder.get("model_type"))) if isinstance(encoder, Mapping) else None
-    if kind == ENCODER_DECODER and reader is not None:
+    reader = _reader(config) if kind == ENCODER_DECODER else None
+    if reader is not None:
         return Described(
             f"a {reader} model, which reads what is written in documents",
             f"Use a model that describes images. {_KNOWN_HINT}",
         )
     if kind in CAPTIONER_KINDS:
-        if not architectures or not set(architectures) <= _OTHER_ARCHITECTURES.keys():
-            return None
-        first = architectures[0]
-        return Described(
-            f"a '{kind}' model that {_OTHER_ARCHITECTURES[first]} ({first})",
-            f"Use the captioning model of its family. {_KNOWN_HINT}",
-        )
+        return _relative(kind, _architectures(config))
+    return _other(name, kind, config)
+
+
+def _reader(config: Mapping[str, Any]) -> str | None:
+    """Return the name of a model that reads text in images, or None."""
+    encoder = config.get("encoder")
+    return _READERS.get(str(encoder.get("model_type"))) if isinstance(encoder, Mapping) else None
+
+
+def _relative(kind: str, architectures: Sequence[str]) -> Described | None:
+    """Describe a model of a captioner's family that does not caption; None if it does."""
+    if not architectures or not set(architectures) <= _OTHER_ARCHITECTURES.keys():
+        return None
+    first = architectures[0]
+    return Described(
+        f"a '{kind}' model that {_OTHER_ARCHITECTURES[first]} ({first})",
+        f"Use the captioning model of its family. {_KNOWN_HINT}",
+    )
+
+
+def _other(name: str, kind: Any, config: Mapping[str, Any]) -> Described | None:
+    """Describe a model of a kind that capgen does not know, by what its config names."""
+    architectures = _architectures(config)
     article = "an" if str(kind)[:1] in tuple("aeio") else "a"
     title = f"{article} '{kind}' model" + (f" ({architectures[0]})" if architectures else "")
     if not isinstance(kind, str) and not architectures:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -97,6 +98,16 @@ class BesideWriters:
         for code, problem in problems.items():
             record = with_problem(record, code, problem)
         return WrittenBeside(record, problems, bool(places), already)
+
+    def holds(self, file: Path, caption: str) -> bool:
+        """Whether an image or its sidecar has a caption as capgen wrote it."""
+        with suppress(OSError):
+            if self.metadata is not None and self.undo is not None:
+                found = self.undo.caption_of(file.read_bytes(), reviewed=True)
+                if found == caption:
+                    return True
+            return self.sidecars is not None and self.sidecars.holds(file, caption)
+        return False
 
     def _name_kept(self, file: Path | None, kept: bool) -> None:
         room = len(self.kept_names) < _MOST_NAMES

@@ -16,7 +16,7 @@ from capgen.file_types import has_image_suffix, is_foreign_image
 from capgen.images.metadata.blocks import Blocks, is_filler, with_property
 from capgen.images.metadata.keywords import with_keywords
 from capgen.images.metadata.xmp import ALT_TEXT, DESCRIPTION, Property, read_texts
-from capgen.paths import folded
+from capgen.paths import folded, is_file
 
 # `--on-existing` is about files; here it is about the text in one.
 _POLICIES = {"skip": "keep", "overwrite": "replace", "append": "append", "prepend": "prepend"}
@@ -41,7 +41,7 @@ class XmpPlaces:
         sidecar is `a.jpg.xmp`.
         """
         full = image.with_name(f"{image.name}.xmp")
-        if _is_there(full) or folded(image.stem) in self._shared_names(image.parent):
+        if is_file(full) or folded(image.stem) in self._shared_names(image.parent):
             return full
         return image.with_suffix(".xmp")
 
@@ -120,10 +120,3 @@ def has_texts(packet: bytes, options: MetadataOptions) -> bool:
         any(not is_filler(text) for text in read_texts(packet, what).values())
         for what in _PROPERTIES[options.metadata_field]
     )
-
-
-def _is_there(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:
-        return False

@@ -14,7 +14,14 @@ from capgen.images.metadata import Unwritable
 from capgen.output.sidecar_text import UnreadableTextError, text_sidecar
 from capgen.output.sidecar_xmp import SidecarContent, XmpPlaces, has_texts, xmp_sidecar
 from capgen.overwriting import SIDECAR, InputFiles, check_output, real_place
-from capgen.paths import folded, replace_file, storage_errors, works_everywhere, writing
+from capgen.paths import (
+    folded,
+    is_file,
+    replace_file,
+    storage_errors,
+    works_everywhere,
+    writing,
+)
 from capgen.records import Caption, WriteOutcome
 from capgen.undo_file import UndoFile
 
@@ -95,7 +102,7 @@ class Sidecars:
     def leaves(self, image: Path) -> bool:
         """Whether the image has a sidecar that must stay as it is."""
         path = self.path(image)
-        if self.on_existing != "skip" or path == image or not _is_regular(path):
+        if self.on_existing != "skip" or path == image or not is_file(path):
             return False
         if self._xmp is None and not self.replace_own:
             return True
@@ -113,6 +120,14 @@ class Sidecars:
         if self._xmp is not None:
             return self.undo.caption_of(data, reviewed=False) is not None
         return self.undo.may_replace(path, data, reviewed=False)
+
+    def holds(self, image: Path, caption: str) -> bool:
+        """Whether an image's sidecar has a caption as capgen wrote it; raise OSError."""
+        path = self.path(image)
+        data = path.read_bytes()
+        if self.undo is None or self._xmp is not None:
+            return self.undo is not None and self.undo.caption_of(data, reviewed=True) == caption
+        return self.undo.may_replace(path, data, reviewed=True) and caption.encode() in data
 
     def check(self, images: Iterable[Path], outputs: Sequence[Path] = ()) -> None:
         """Raise ProtectedFileError if a sidecar would replace a file that must not be lost.
@@ -133,7 +148,7 @@ class Sidecars:
                     f"--sidecar {self.suffix}: {name} is both a sidecar and another output",
                     hint="Choose another suffix, or another name for the output.",
                 )
-            if self.on_existing != "skip" and _is_regular(path):
+            if self.on_existing != "skip" and is_file(path):
                 try:
                     self._check_content(path)
                 except StorageError:
@@ -297,14 +312,6 @@ def _one_line(message: str) -> str:
     from capgen.images.decoders import printable  # imports Pillow
 
     return printable(message)
-
-
-def _is_regular(path: Path) -> bool:
-    """Whether a regular file exists; False for names that cannot be looked up."""
-    try:
-        return path.is_file()
-    except OSError:
-        return False
 
 
 def _exists(path: Path) -> bool:

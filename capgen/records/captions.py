@@ -204,8 +204,8 @@ class CaptionFailure:
 
     @property
     def may_pass(self) -> bool:
-        """Whether it was a server's fault that may pass, so that a later run tries again."""
-        return self.code == "unavailable"
+        """Whether it was a server's or the machine's fault: a later run tries again."""
+        return self.code in ("unavailable", "memory")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form: built-in types only, with `schema_version`."""

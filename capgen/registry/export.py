@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from capgen.captioning.captioner import Captioner
-from capgen.captioning.decoding.beam_search import decode
+from capgen.captioning.decoding.decode import decode
 from capgen.captioning.prepare import Prepared
 from capgen.config import DecodeOptions, setting
 from capgen.errors import MissingDependencyError, ModelError, UsageError

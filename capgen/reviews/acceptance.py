@@ -12,19 +12,10 @@ from capgen.config import AcceptConfig
 from capgen.errors import DataError
 from capgen.records import SCHEMA_VERSION, Record
 from capgen.reviews.confidence_agreement import Agreement, agreement
-from capgen.reviews.guarantee import (
-    Candidate,
-    Level,
-    Promise,
-    choose,
-    fewest_reviews,
-    first_tested,
-    levels_of,
-    upper_bound,
-    with_reviews,
-)
+from capgen.reviews.guarantee import Promise, choose, fewest_reviews, first_tested, upper_bound
 from capgen.reviews.journal import proposed
 from capgen.reviews.judgement import Judgement
+from capgen.reviews.levels import Candidate, Level, levels_of, with_reviews
 from capgen.reviews.sampling import sample_order
 
 # Further reviews whose gain is estimated, as multiples of those there are.

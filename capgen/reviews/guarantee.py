@@ -32,8 +32,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-# Thresholds that are tried, each with about as many captions more than the one before.
-_THRESHOLDS = 50
+from capgen.reviews.hypergeometric import chance_of, chance_of_fewer
+from capgen.reviews.levels import THRESHOLDS, Level, with_reviews
+
 # Where the tests start, and the parts of the allowed error that they start with: where the sample
 # may hold this many wrong captions (the more, the less is left to luck), where there is this share
 # of the captions, and at all of them.
@@ -41,40 +42,6 @@ _WRONG_ONES = (0, 1, 5)
 _SHARE = 0.2
 _PARTS = (0.3, 0.3, 0.15, 0.1, 0.15)
 _UNLUCKY = 0.1  # the part of the allowed error for samples that hold too few of the wrong ones
-
-
-@dataclass(frozen=True, kw_only=True)
-class Candidate:
-    """A caption that may be accepted without review.
-
-    Attributes:
-        confidence: Its confidence.
-        reviewed: Whether somebody reviewed it.
-        right: Whether it was right, if it belongs to the random sample; else None.
-    """
-
-    confidence: float
-    reviewed: bool
-    right: bool | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Level:
-    """The captions at or above a threshold.
-
-    Attributes:
-        threshold: Lowest confidence.
-        captions: Their number, reviewed or not.
-        unreviewed: How many of them would be accepted without review.
-        sampled: How many of them are in the random sample.
-        wrong: How many of those are wrong.
-    """
-
-    threshold: float
-    captions: int
-    unreviewed: int
-    sampled: int
-    wrong: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,31 +64,7 @@ class Promise:
     @property
     def unlucky(self) -> float:
         """The rest of the allowed chance, for each threshold (see `tolerable`)."""
-        return (1 - self.sure) * _UNLUCKY / _THRESHOLDS
-
-
-def levels_of(candidates: Sequence[Candidate]) -> list[Level]:
-    """Return the levels that are tried, from the strictest to all captions."""
-    ordered = sorted(candidates, key=lambda one: -one.confidence)
-    levels: list[Level] = []
-    unreviewed = sampled = wrong = 0
-    for count, one in enumerate(ordered, start=1):
-        unreviewed += not one.reviewed
-        sampled += one.right is not None
-        wrong += one.right is False
-        below = ordered[count].confidence if count < len(ordered) else None
-        due = count * _THRESHOLDS >= (len(levels) + 1) * len(ordered)
-        if below is None or (due and below < one.confidence):
-            levels.append(
-                Level(
-                    threshold=_shortest(below, one.confidence),
-                    captions=count,
-                    unreviewed=unreviewed,
-                    sampled=sampled,
-                    wrong=wrong,
-                )
-            )
-    return levels
+        return (1 - self.sure) * _UNLUCKY / THRESHOLDS
 
 
 def choose(levels: Sequence[Level], promise: Promise) -> Level | None:
@@ -192,7 +135,7 @@ def _tolerable(
     counts = range(least, min(drawn, captions, math.ceil(expected + width)) + 1)
     likely = [
         (
-            _chance(number, everything, captions, drawn),
+            chance_of(number, everything, captions, drawn),
             number,
             _part(to_draw - number, at_most_wrong),
         )
@@ -226,65 +169,10 @@ def upper_bound(level: Level, every: Level, promise: Promise) -> float:
     return low / level.unreviewed
 
 
-def chance_of_fewer(found: int, captions: int, wrong: int, sampled: int) -> float:
-    """Return P(X <= `found`) for the number X of wrong captions in a random sample.
-
-    Args:
-        found: The number.
-        captions: Size of the population.
-        wrong: Wrong captions in the population.
-        sampled: Size of the sample, drawn without replacement.
-    """
-    if found >= min(wrong, sampled):
-        return 1.0
-    if found < max(0, sampled - captions + wrong):
-        return 0.0
-    if found > wrong * sampled / captions:
-        # Summed from its largest term, a tail loses nothing. The other one is that of the captions
-        # that were not drawn.
-        return 1.0 - chance_of_fewer(wrong - found - 1, captions, wrong, captions - sampled)
-    total = term = _chance(found, captions, wrong, sampled)
-    # Downwards, each chance from the one above it.
-    number = found
-    while term > total * 1e-17 and number > 0:
-        term *= number * (captions - wrong - sampled + number)
-        term /= (wrong - number + 1) * (sampled - number + 1)
-        total += term
-        number -= 1
-    return min(total, 1.0)
-
-
-def _chance(found: int, captions: int, wrong: int, sampled: int) -> float:
-    """Return P(X = `found`), as for `chance_of_fewer`."""
-    return math.exp(
-        _log_choices(wrong, found)
-        + _log_choices(captions - wrong, sampled - found)
-        - _log_choices(captions, sampled)
-    )
-
-
 def _part(count: int, share: float) -> int:
     """Return a share of a count, rounded down; none of a count below zero."""
     # The addition is for products such as 0.29 * 100, which is just below 29.
     return math.floor(share * max(0, count) + 1e-9)
-
-
-def with_reviews(levels: Sequence[Level], reviews: int, *, all_right: bool = False) -> list[Level]:
-    """Return levels as a random sample of another size would probably make them.
-
-    Args:
-        levels: The levels as they are.
-        reviews: Size of that sample.
-        all_right: Assume that no caption of it is wrong, not the shares of wrong ones found so far.
-    """
-    return [_with_reviews(level, reviews / levels[-1].captions, all_right) for level in levels]
-
-
-def _with_reviews(level: Level, share: float, all_right: bool) -> Level:
-    sampled = round(level.captions * share)
-    wrong = 0 if all_right or not level.sampled else level.wrong / level.sampled * sampled
-    unreviewed = max(0, level.unreviewed + level.sampled - sampled)
-    return replace(level, sampled=sampled, wrong=round(wrong), unreviewed=unreviewed)
 
 
 def first_tested(levels: Sequence[Level], promise: Promise) -> Level:
@@ -336,23 +224,3 @@ def _weights(levels: Sequence[Level], promise: Promise) -> list[float]:
     for part, start in zip(_PARTS, starts, strict=True):
         weights[min(start, last)] += part
     return weights
-
-
-def _shortest(below: float | None, value: float) -> float:
-    """Return the number with the fewest decimals above `below` and up to `value`.
-
-    Without anything below, it is above zero if the value is: captions without a confidence are
-    not meant.
-    """
-    if below is None:
-        below = min(value, 0.0)
-    for decimals in range(2, 17):
-        scale = 10**decimals
-        short = math.floor(value * scale) / scale
-        if below < short <= value:
-            return short
-    return value
-
-
-def _log_choices(count: int, chosen: int) -> float:
-    return math.lgamma(count + 1) - math.lgamma(chosen + 1) - math.lgamma(count - chosen + 1)

@@ -24,7 +24,8 @@ from capgen.evaluation.evaluation_set import EvaluationSet, evaluation_set
 from capgen.metrics.score import score_captions
 from capgen.output.records import open_jsonl
 from capgen.records import Caption
-from capgen.reviews.guarantee import Candidate, Promise, choose, levels_of
+from capgen.reviews.guarantee import Promise, choose
+from capgen.reviews.levels import Candidate, levels_of
 from capgen.reviews.reviewed_records import read_records
 
 BOUNDS = (1 / 3, 0.25, 0.2)

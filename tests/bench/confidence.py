@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capgen import Captioner
-from capgen.captioning.confidence.calibration_file import calibration_of
+from capgen.captioning.confidence.calibration_file import place_in_folder
 from capgen.captioning.confidence.observe import Observation, observe
 from capgen.captioning.prepare import Prepared
 from capgen.config import CalibrateConfig, DecodeOptions
@@ -62,7 +62,7 @@ def fit(model: str | None, data_dirs: list[Path]) -> None:
 
 def fitted(captioner: Captioner) -> list[DecodeOptions]:
     """Those of `FITTED` that the model is calibrated for."""
-    calibration, problem = calibration_of(captioner.folder)
+    calibration, problem = place_in_folder(captioner.folder).read()
     assert calibration is not None, problem
     return [one for one in FITTED if calibration.fit_for(captioner.settings(one)[0]) is not None]
 
@@ -72,7 +72,7 @@ def measured(
 ) -> list[tuple[str, float]]:
     """Caption and confidence of each image."""
     settings, _ = captioner.settings(options)
-    calibration, problem = calibration_of(captioner.folder)
+    calibration, problem = place_in_folder(captioner.folder).read()
     assert calibration is not None, problem
     chosen = calibration.fit_for(settings)
     assert chosen is not None, "not calibrated for these settings: run with --fit"

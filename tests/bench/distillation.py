@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 
 from capgen.config import train_config
-from capgen.models.build import MiniConfig, build_mini
+from capgen.models.build_mini import MiniConfig, build_mini
 from capgen.models.checkpoint import save_captioning
 from capgen.models.loading import load_tokenizer
 from capgen.models.provenance import Provenance

@@ -26,7 +26,8 @@ from pathlib import Path
 from capgen.config import ImageLimits, InputOptions
 from capgen.distributed.caption_on_workers import caption_on_workers
 from capgen.distributed.caption_share import ShareJob
-from capgen.distributed.schedule import Policy, schedule
+from capgen.distributed.jobs import Policy
+from capgen.distributed.schedule import schedule
 from capgen.distributed.schedule_events import PartRetried, Workers
 from capgen.distributed.tasks import PartMade, Task, WorkerReady
 from capgen.distributed.units import list_units

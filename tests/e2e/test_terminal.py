@@ -48,7 +48,7 @@ def test_what_is_piped_does_not_land_on_the_terminal(images: list[Path]) -> None
     piped, shown = at_terminal("caption", *images[:3], "gone.jpg", to_pipe=True)
     assert [line.split("\t")[0] for line in piped.splitlines()] == list(map(str, images[:3]))
     assert piped.splitlines()[0].split("\t")[1] not in shown
-    assert "captioning" in shown  # the bar
+    assert "captioning" in shown and "0/4" in shown  # the bar, from the start on
     # The message stands on a line of its own, not behind the bar.
     assert re.search(r"\r\x1b\[2K(\x1b\[[0-9;]*m)?error: (\x1b\[[0-9;]*m)?gone.jpg", shown)
 

@@ -38,6 +38,30 @@ def test_several_changes_of_a_file_that_were_undone_before_are_no_problem(tmp_pa
     assert {undone.problem for undone in undo(log.path)} == {"was changed since"}
 
 
+def test_a_dry_run_tells_what_would_be_undone_and_changes_nothing(tmp_path: Path) -> None:
+    log = UndoFile(tmp_path / "undo.jsonl")
+    photo, made, mine = (tmp_path / name for name in ("a.jpg", "a.txt", "b.jpg"))
+    log.record(photo, [b"one"], [b"two"])
+    log.record(made, None, [b"a dog"])
+    log.record(photo, [b"two"], [b"three"])
+    log.record(mine, [b"old"], [b"new"])
+    photo.write_bytes(b"three")
+    made.write_bytes(b"a dog")
+    mine.write_bytes(b"changed")
+    (tmp_path / ".a.txt.0123456789ab.capgen.tmp").write_text("a d")
+    before = {file: file.read_bytes() for file in tmp_path.iterdir()}
+    told = list(undo(log.path, dry_run=True))
+    assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
+    # As it is told when it is done.
+    assert list(undo(log.path)) == told
+    assert [(undone.path, undone.removed, undone.problem) for undone in told] == [
+        (photo, False, ""),
+        (made, True, ""),
+        (photo, False, ""),
+        (mine, False, "was changed since"),
+    ]
+
+
 @pytest.mark.parametrize("content", [b"", b"a dog\nand mine\n"])
 def test_a_file_that_was_made_and_changed_since_stays(tmp_path: Path, content: bytes) -> None:
     log, made = UndoFile(tmp_path / "undo.jsonl"), tmp_path / "a.txt"

@@ -145,11 +145,6 @@ def place_of_served(name: str, address: str, asked: Mapping[str, Any]) -> Calibr
     return CalibrationPlace(name, path, lambda: f"sha256:{digest}")
 
 
-def calibration_of(folder: ModelFolder) -> tuple[Calibration | None, str]:
-    """Return a model's calibration, or None and the reason; raise ModelError if it is damaged."""
-    return place_in_folder(folder).read()
-
-
 def weights_digest(folder: ModelFolder) -> str:
     """Return the SHA-256 of a model's weights."""
     return f"sha256:{files_digest(folder.weight_files(), ModelError)}"

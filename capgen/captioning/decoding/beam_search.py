@@ -1,16 +1,14 @@
-"""Batched decoding in numpy on any `StepModel`: beam search here, the rest in `sampling`.
+"""Beam search in numpy over a batch of images.
 
-Each image is decoded independently of the others in its batch. Beam search follows
-transformers' `generate` (version 5), so that both runtimes give the same captions:
+It follows transformers' `generate` (version 5), so that both runtimes give the same captions:
 log-probabilities are summed, a finished beam is ranked by that sum divided by
 `length ** length_penalty` (the end token counts), and beams are kept, finished and stopped by
-the same rules.
+the same rules (`finished_captions`).
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +16,7 @@ from numpy.typing import NDArray
 
 from capgen.captioning.decoding import score_processors
 from capgen.captioning.decoding.concept_bonus import NO_TOKEN
-from capgen.captioning.decoding.ending import ends_well
+from capgen.captioning.decoding.finished_captions import FinishedCaptions
 from capgen.captioning.decoding.hypotheses import (
     Floats,
     Hypothesis,
@@ -26,47 +24,14 @@ from capgen.captioning.decoding.hypotheses import (
     StepModel,
     TokenIds,
     among,
-    hypothesis,
     log_softmax,
     with_others,
 )
-from capgen.captioning.decoding.sampling import Sampling, feed_prefix, started
+from capgen.captioning.decoding.sampling import feed_prefix, started
 from capgen.config import DecodeSettings
-from capgen.errors import ModelError
 
 if TYPE_CHECKING:
     from capgen.captioning.decoding.word_constraints import Places
-
-
-def decode(
-    model: StepModel, images: int, settings: DecodeSettings, tokens: TokenIds
-) -> list[list[Hypothesis]]:
-    """Caption a number of images that the model has encoded.
-
-    Returns:
-        For each image hypotheses, best first: all finished beams of a beam search, else
-        `settings.num_captions` samples, or the one greedy caption.
-
-    Raises:
-        ModelError: The model's scores are not numbers, or no token is allowed.
-    """
-    if settings.repeat_nouns:
-        tokens = replace(tokens, nouns=None)
-    # Included words and limits need a search, if a small one.
-    searches = settings.beams > 1 or (tokens.words is not None and tokens.words.searches)
-    if settings.sample or not searches:
-        rows = settings.num_captions if settings.sample else 1
-        batch = Sampling(model, images, rows, settings, tokens).run()
-    else:
-        batch = _BeamSearch(model, images, settings, tokens).run()
-    # Beams whose scores are NaN never finish; sampling returns them.
-    if not all(batch) or any(math.isnan(each.score) for image in batch for each in image):
-        raise ModelError(
-            "Decoding found no caption: the model's scores are not numbers, "
-            "or the decoding settings allow no token",
-            hint="Try the model's own settings; if that fails too, its weights are damaged.",
-        )
-    return batch
 
 
 def needs_all_scores(settings: DecodeSettings) -> bool:
@@ -98,7 +63,7 @@ class _Picked:
     may_finish: NDArray[np.bool_]
 
 
-class _BeamSearch:
+class BeamSearch:
     """Beam search over all images of the batch at once."""
 
     def __init__(
@@ -112,11 +77,9 @@ class _BeamSearch:
         self.words = tokens.words
         # Running hypotheses per image; words to include may need more than were asked for.
         self.beams = settings.beams if self.words is None else self.words.beams(settings.beams)
-        self.limited = self.words is not None and self.words.limits is not None
         # Whether the model expects the rest of a phrase behind each beam, in limits (B, K).
         self.half: NDArray[np.bool_] | None = None
-        # For each image its best finished hypotheses, best first, at most one per beam.
-        self.finished: list[list[Hypothesis]] = [[] for _ in range(images)]
+        self.finished = FinishedCaptions(images, settings, tokens)
         self.alive = np.arange(images)
         # One row per image at the start: its beams part at the first token.
         self.sequences = started(images, 1, settings.max_length, tokens)
@@ -129,12 +92,12 @@ class _BeamSearch:
         feed_prefix(self.model, self.sequences, self.begin)
         for length in range(self.begin, self.settings.max_length):
             self._step(length)
-            going = np.array([not self._done(row, length) for row in range(len(self.alive))])
+            going = ~self.finished.complete(self.alive, self.scores[:, 0], length)
             if not going.any():
                 break
             if not going.all():
                 self._keep(np.flatnonzero(going))
-        return self.finished
+        return self.finished.captions
 
     def _step(self, length: int) -> None:
         pick = self._pick if self.words is None else self._pick_with_words
@@ -150,12 +113,13 @@ class _BeamSearch:
         for row, place in zip(*np.nonzero(ended & picked.may_finish), strict=True):
             if np.isfinite(picked.total[row, place]):
                 generated = slice(self.begin, length + 1)
-                found = self._finished(
-                    row, sequences[row, place, generated], log_probs[row, place, generated]
+                beam = picked.beam[row, place]
+                self.finished.add(
+                    self.alive[row],
+                    sequences[row, place, generated],
+                    log_probs[row, place, generated],
+                    half=self.half is not None and bool(self.half[row, beam]),
                 )
-                if self.half is not None:
-                    found = self._with_flaws(found, bool(self.half[row, picked.beam[row, place]]))
-                self._keep_finished(row, found)
         # Unfinished candidates first, each group in order of score.
         running = np.argsort(ended, axis=1, kind="stable")[:, : self.beams]
         beams = self.sequences.shape[1]
@@ -251,35 +215,10 @@ class _BeamSearch:
         for row, lost in enumerate(
             np.asarray(score_processors.stuck(barred).reshape(-1, beams).all(axis=1))
         ):
-            if lost and not self.finished[self.alive[row]]:
+            if lost and not self.finished.captions[self.alive[row]]:
                 part = slice(row * beams, (row + 1) * beams)
                 barred[part] = self.words.give_up(totals[part], places[part], left)
         return barred
-
-    def _finished(self, row: int, ids: Ints, log_probs: Floats) -> Hypothesis:
-        penalty = self.settings.length_penalty
-        bonus = self.tokens.bonus(ids, self.alive[row])
-        return hypothesis(
-            ids, log_probs, penalty, self.nouns, self.tokens.prefix, bonus, self.tokens.end
-        )
-
-    def _with_flaws(self, found: Hypothesis, half: bool) -> Hypothesis:
-        """Return a hypothesis in limits, `half` if the model expected the rest of a phrase."""
-        assert self.words is not None and self.words.limits is not None
-        said = np.array([*found.prefix, *found.ids], np.int64)
-        flaws = self.words.limits.phrases.flaws(said, found.log_probabilities, half)
-        return replace(found, flaws=flaws)
-
-    def _keep_finished(self, row: int, found: Hypothesis) -> None:
-        """Keep a finished hypothesis if it is among the best of its image."""
-        finished = self.finished[self.alive[row]]
-        finished.append(found)
-        finished.sort(key=self._order)
-        del finished[self.settings.beams :]
-
-    def _order(self, found: Hypothesis) -> tuple[int, bool, float]:
-        """Return what sorts hypotheses, best first; in limits those that end well come first."""
-        return found.flaws, self.limited and not ends_well(found), -found.rank
 
     def _width(self) -> int:
         """Candidates per image: enough that K stay unfinished even if each beam can end."""
@@ -328,22 +267,6 @@ class _BeamSearch:
         if self.settings.temperature != 1.0:
             scores = log_softmax(scores / np.float32(self.settings.temperature))
         return scores
-
-    def _done(self, row: int, length: int) -> bool:
-        """Whether no running beam of the image can still displace a finished one."""
-        finished = self.finished[self.alive[row]]
-        if len(finished) < self.settings.beams:
-            return False
-        # Of captions that fit, most are such that the model would not end there.
-        if self.limited and (finished[-1].flaws or not ends_well(finished[-1])):
-            return not np.isfinite(self.scores[row, 0])
-        if self.settings.early_stopping is True:
-            return True
-        penalty = self.settings.length_penalty
-        if self.settings.early_stopping == "never" and penalty > 0:
-            length = self.settings.max_length - 1
-        generated = length + 1 - self.begin
-        return float(self.scores[row, 0]) / generated**penalty <= finished[-1].rank
 
     def _keep(self, rows: Ints) -> None:
         self.model.keep(rows)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from capgen.captioning.decoding.beam_search import decode
+from capgen.captioning.decoding.decode import decode
 from capgen.captioning.decoding.hypotheses import Hypothesis, Ints, StepModel, TokenIds
 from capgen.config import DecodeSettings
 

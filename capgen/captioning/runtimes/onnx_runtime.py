@@ -34,7 +34,7 @@ from capgen.models.folder import CONCEPT_LOGITS, ModelFolder
 from capgen.models.safetensors_index import PRECISION
 
 if TYPE_CHECKING:
-    from capgen.captioning.decoding.word_constraints import WordRules
+    from capgen.captioning.decoding.word_rules import WordRules
 
 Floats = NDArray[np.float32]
 
@@ -119,7 +119,7 @@ class OnnxRuntime(PixelRuntime):
     @cached_property
     def _words(self) -> WordRules:
         from capgen.captioning.decoding.token_bytes import token_bytes
-        from capgen.captioning.decoding.word_constraints import WordRules
+        from capgen.captioning.decoding.word_rules import WordRules
 
         tokens = self.tokens
         return WordRules(

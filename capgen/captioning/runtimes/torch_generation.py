@@ -18,7 +18,7 @@ from capgen.captioning.decoding.ending import ended_in_time, likeliest_end
 from capgen.captioning.decoding.hypotheses import Hypothesis, hypothesis
 from capgen.captioning.decoding.length_limits import LengthLimits
 from capgen.captioning.decoding.noun_table import NOUN_PENALTY, NounTable
-from capgen.captioning.decoding.word_constraints import WordRules
+from capgen.captioning.decoding.word_rules import WordRules
 from capgen.captioning.runtimes.torch_processors import (
     Concepts,
     LogProbabilities,

@@ -19,7 +19,7 @@ from PIL import Image
 from transformers import StoppingCriteria, StoppingCriteriaList
 
 from capgen.captioning.decoding.hypotheses import Hypothesis
-from capgen.captioning.decoding.word_constraints import WordRules
+from capgen.captioning.decoding.word_rules import WordRules
 from capgen.captioning.prompts import Prompt
 from capgen.captioning.runtimes.base import Generated, ModelInput, Replay
 from capgen.captioning.runtimes.image_shapes import with_enough_sides

@@ -15,7 +15,7 @@ from capgen.captioning.decoding.hypotheses import Hypothesis, StepModel, TokenId
 from capgen.captioning.decoding.noun_lexicon import noun_table
 from capgen.captioning.decoding.noun_table import NounTable
 from capgen.captioning.decoding.within_limits import decode_within
-from capgen.captioning.decoding.word_constraints import WordRules
+from capgen.captioning.decoding.word_rules import WordRules
 from capgen.captioning.runtimes.base import Generated, ModelInput, Replay
 from capgen.captioning.runtimes.generation_settings import torch_only
 from capgen.captioning.runtimes.pixel_runtime import PixelRuntime, by_start, stacked

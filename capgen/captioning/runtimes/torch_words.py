@@ -18,12 +18,8 @@ from transformers import LogitsProcessor, LogitsProcessorList
 
 from capgen.captioning.decoding.score_processors import stuck
 from capgen.captioning.decoding.token_bytes import token_bytes
-from capgen.captioning.decoding.word_constraints import (
-    Ints,
-    Places,
-    WordConstraints,
-    WordRules,
-)
+from capgen.captioning.decoding.word_constraints import Ints, Places, WordConstraints
+from capgen.captioning.decoding.word_rules import WordRules
 from capgen.config import DecodeSettings
 
 

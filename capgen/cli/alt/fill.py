@@ -7,6 +7,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ from capgen.cli.alt.earlier_records import corrections, earlier_records, record_
 from capgen.cli.alt.view import problem_of, tell_image_root, where
 from capgen.cli.caption.many import BatchJob, run_batch
 from capgen.cli.caption.options import Results, Run
-from capgen.cli.console import Console
+from capgen.cli.console import Console, counted
 from capgen.cli.review import ReviewJob, review_records
 from capgen.config import (
     AltFillOptions,
@@ -163,8 +164,8 @@ def _caption(
         alone=None,
     )
     lanes, threads = lanes_and_threads(inputs.total, job.run.batch_size)
-    captioner = load_alt_captioner(job.model, context, threads=threads)
-    return run_batch(console, captioner, batch, lanes)
+    load = partial(load_alt_captioner, job.model, context, threads=threads)
+    return run_batch(console, load, batch, lanes)
 
 
 def _put_back(target: Target, earlier: Sequence[Caption]) -> None:
@@ -215,8 +216,8 @@ def _diff(page: WrittenPage) -> Iterable[str]:
 def _tell(console: Console, job: FillJob, tally: _Tally) -> None:
     left_out = ", ".join(f"{count:,} {kind}" for kind, count in tally.left_out.items())
     rest = f"; left out: {left_out}" if left_out else ""
-    texts = f"{tally.written:,} text{'' if tally.written == 1 else 's'}"
-    pages = f"{tally.pages:,} page{'' if tally.pages == 1 else 's'}"
+    texts = counted(tally.written, "text")
+    pages = counted(tally.pages, "page")
     if job.places.dry_run:
         console.note(f"{texts} would be written into {pages}{rest}")
         if tally.written and not job.fill.review:

@@ -8,7 +8,7 @@ from typing import Any
 
 from capgen.alt_text.findings import Finding
 from capgen.alt_text.site import Site, SiteImage
-from capgen.cli.console import Console
+from capgen.cli.console import Console, counted
 from capgen.images.decoders import printable
 
 _SCHEMA_VERSION = 1
@@ -23,7 +23,7 @@ def show_scan(console: Console, site: Site) -> None:
     counts = Counter[str](image.place.state for image in site.images)
     kinds = {"written": "a text", "decoration": "decoration", "computed": "made by a template"}
     rest = [f"{counts[state]:,} {said}" for state, said in kinds.items() if counts[state]]
-    read = f"{_counted(len(site.images), 'image')} in {_counted(len(site.pages), 'page')}"
+    read = f"{counted(len(site.images), 'image')} in {counted(len(site.pages), 'page')}"
     missing = f"{counts['missing']:,} without a text"
     console.note(f"{read}: {', '.join([missing, *rest])}")
     tell_image_root(console, site)
@@ -99,13 +99,13 @@ def check_fields(site: Site, found: Sequence[Finding]) -> dict[str, Any]:
 
 def tell_findings(console: Console, site: Site, found: Sequence[Finding]) -> None:
     """Tell how much was found, by rule."""
-    read = f"{_counted(len(site.images), 'image')} in {_counted(len(site.pages), 'page')}"
+    read = f"{counted(len(site.images), 'image')} in {counted(len(site.pages), 'page')}"
     if not found:
         console.note(f"{read}: nothing to mend")
         return
     rules = Counter(each.rule.id for each in found)
     counts = ", ".join(f"{rule} {count:,}" for rule, count in rules.most_common())
-    console.note(f"{read}: {_counted(len(found), 'finding')} ({counts})")
+    console.note(f"{read}: {counted(len(found), 'finding')} ({counts})")
 
 
 def where(image: SiteImage) -> str:
@@ -126,7 +126,3 @@ def problem_of(image: SiteImage) -> str:
     if image.place.address.startswith("data:"):
         return " (in the page itself)"
     return " (no such file)" if image.place.address else "(an expression makes its address)"
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

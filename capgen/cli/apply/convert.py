@@ -46,7 +46,7 @@ def convert_command(
     places: Annotated[
         ApplyPlaces,
         only(
-            *("outputs", "format", "csv_bom", "csv_formulas", "tags", "min_tag_probability"),
+            *("outputs", "format", "tags", "min_tag_probability", "csv_bom", "csv_formulas"),
             "quiet",
         ),
     ],

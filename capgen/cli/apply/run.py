@@ -14,7 +14,8 @@ from capgen.applying.locate import Locator
 from capgen.applying.outputs import AppliedOutputs
 from capgen.cli.apply.options import ApplyPlaces
 from capgen.cli.beside import already_there, summarise
-from capgen.cli.console import Console, listed
+from capgen.cli.console import Console, counted, listed
+from capgen.cli.live_bar import progress
 from capgen.config import ImageLimits
 from capgen.errors import StorageError
 from capgen.images.decoders import printable
@@ -91,7 +92,7 @@ def run_apply(console: Console, job: ApplyJob) -> int:
     try:
         with ExitStack() as stack:
             files = stack.enter_context(outputs.open(partial(_say_failed, console)))
-            advance = stack.enter_context(console.progress("applying", len(job.chosen.records)))
+            advance = stack.enter_context(progress("applying", len(job.chosen.records)))
             for done in apply_records(job.chosen.records, job.locator, places):
                 files.write(done)
                 done = outputs.with_problems(done)
@@ -162,5 +163,18 @@ def _summarise(console: Console, job: ApplyJob, tally: _Tally, written: Sequence
         number = f"{sidecars.changed:,} sidecar{'' if sidecars.changed == 1 else 's'}"
         console.note(f"{number}{verb}{already_there(sidecars.already)}")
     changed = sum(each.changed for each in (sidecars, job.beside.metadata) if each is not None)
+    undo = f"capgen undo {job.places.undo_file}"
     if changed and not job.places.dry_run:
-        console.note(f"capgen undo {job.places.undo_file} takes it back")
+        console.note(f"{undo} takes it back")
+    there = _rejected_there(job, job.beside)
+    if there:
+        console.note(
+            f"still there from an earlier run: {counted(there, 'rejected caption')}; {undo} and "
+            "the same command again leave out what was rejected"
+        )
+
+
+def _rejected_there(job: ApplyJob, beside: BesideWriters) -> int:
+    """Count the rejected captions that an earlier run wrote, and nothing has replaced."""
+    found = ((job.locator.file(record), record.text) for record in job.chosen.rejected)
+    return sum(file is not None and beside.holds(file, text) for file, text in found)

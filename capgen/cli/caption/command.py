@@ -106,7 +106,7 @@ def caption_command(
     for note in unused_notes(context, "caption"):
         console.note(note)
     if results.undo is not None:
-        raise typer.Exit(undo_changes(console, results.undo))
+        raise typer.Exit(undo_changes(console, results.undo, dry_run=results.dry_run))
     if not named.images and named.manifest is None:
         raise UsageError("No images were named", hint="Try: capgen caption photo.jpg")
     if results.dry_run and not (results.write_metadata or model.served):
@@ -157,7 +157,7 @@ def caption_command(
             code = count_images(console, model, job)
         else:
             lanes, threads = lanes_and_threads(inputs.total, run.batch_size)
-            code = run_batch(console, load(threads=threads), job, lanes)
+            code = run_batch(console, partial(load, threads=threads), job, lanes)
     elif way.kind == "look":
         look_into(console, load, way.image, decoding, limits, look, results)
         code = 0
@@ -191,7 +191,8 @@ def _caption_parts(
     if run.engine == "ray":
         return run_on_ray(console, model, job)
     lanes, threads = lanes_and_threads(None, run.batch_size)
-    return run_parts(console, load_captioner(model, results, threads=threads), job, lanes)
+    load = partial(load_captioner, model, results, threads=threads)
+    return run_parts(console, load, job, lanes)
 
 
 def _shown(name: str) -> str:

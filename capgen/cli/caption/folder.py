@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from capgen.captioning.batch.inputs import Inputs
@@ -65,4 +66,5 @@ def caption_folder(
         alone=None,
     )
     lanes, threads = lanes_and_threads(inputs.total, job.run.batch_size)
-    run_batch(console, load_captioner(model, results, threads=threads), job, lanes)
+    load = partial(load_captioner, model, results, threads=threads)
+    run_batch(console, load, job, lanes)

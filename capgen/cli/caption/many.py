@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -14,22 +14,17 @@ from capgen.captioning.batch.sources import Source
 from capgen.captioning.captioner import Captioner
 from capgen.cli.beside import open_beside, summarise
 from capgen.cli.caption.options import Results, Run
-from capgen.cli.caption.outputs import Captioned, CaptionOutputs
+from capgen.cli.caption.outputs import Captioned, CaptionOutputs, Problem
+from capgen.cli.caption.print_records import open_printer
 from capgen.cli.caption.progress import BatchScreen, summary
 from capgen.cli.caption.tally import Tally, interrupted
-from capgen.cli.console import Console, caption_fields, counted, listed
+from capgen.cli.console import Console, counted, listed
 from capgen.config import DecodeOptions, ImageLimits
 from capgen.errors import StorageError
 from capgen.output.beside import BesideWriters
-from capgen.output.escaping import one_line
-from capgen.output.files import Target
+from capgen.output.files import OutputFiles, Target
 from capgen.output.sidecars import Sidecars
-from capgen.output.tags import tags_of
-from capgen.records import Caption, Record
 from capgen.undo_file import known_originals
-
-# Also gets whether the caption was written beside the image or into it.
-RecordWriter = Callable[[ImageDone, bool], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,22 +54,20 @@ class BatchJob:
     alone: str | None
 
 
-def run_batch(console: Console, captioner: Captioner, job: BatchJob, lanes: int) -> int:
-    """Caption images, write what was asked for, and return the exit code.
+def run_batch(console: Console, load: Callable[[], Captioner], job: BatchJob, lanes: int) -> int:
+    """Load the captioner, caption images, write what was asked for, and return the exit code.
 
     If the run is interrupted, tells what was done and how to go on.
     """
     tally = Tally()
     try:
-        return _run(console, captioner, job, lanes, tally)
+        return _run(console, load(), job, lanes, tally)
     except (KeyboardInterrupt, SystemExit):
-        if tally.done:
-            console.note(interrupted(tally, job.results, job.inputs.total, resume=job.run.resume))
+        console.note(interrupted(tally, job.results, job.inputs.total, resume=job.run.resume))
         raise
 
 
 def _run(console: Console, captioner: Captioner, job: BatchJob, lanes: int, tally: Tally) -> int:
-    finished = None
     with ExitStack() as stack:
         outputs = CaptionOutputs(
             *(console, job.targets, job.results, partial(open_journal, captioner, job)),
@@ -82,54 +75,12 @@ def _run(console: Console, captioner: Captioner, job: BatchJob, lanes: int, tall
         )
         stack.callback(outputs.abandon)
         beside = open_beside(job.results, job.sidecars, job.limits, dry_run=job.results.dry_run)
-        _, notes = captioner.settings(job.decoding)
-        screen = BatchScreen(console, job.inputs.total, of_all=notes)
-
-        def problem(code: str, message: str) -> None:
-            tally.unwritten[code] += 1
-            screen.problem(message)
-
-        files = outputs.open(problem, partial(_say_failed, console))
-        stack.enter_context(files)
-        print_record = None if job.targets else _open_printer(console, stack, job)
-        stack.enter_context(screen)
-        running = caption_all(
-            captioner,
-            sources_of(job, beside),
-            BatchRun(
-                decoding=job.decoding,
-                options=job.run,
-                limits=job.limits,
-                journal=outputs.journal,
-                lanes=lanes if captioner.runtime.name == "onnx" else 1,
-                originals=_originals(job.results, beside),
-                thumbnails=outputs.thumbnails,
-            ),
-        )
-        for event in stack.enter_context(closing(running)):
-            if isinstance(event, BatchFinished):
-                finished = event
-                continue
-            decided = outputs.decided(event.record)
-            wrote = beside.write(decided, event.source.file, event.source.label)
-            for code, message in wrote.problems.items():
-                problem(code, message)
-            item = Captioned(event, getattr(wrote.record, "unwritten", None))
-            files.write(item)
-            event = replace(event, record=outputs.shown(item))
-            if print_record is not None:
-                print_record(event, wrote.written)
-            screen.show(event)
-            tally.add(event)
-            if tally.unwritten and job.run.fail_fast:
-                finished = tally.stopped()
-                break
-    assert finished is not None
+        finished, failed = _caption(console, captioner, job, lanes, outputs, beside, tally)
     unmet = 0 if finished.stopped else outputs.unmet
     # Without any image, a disk may be missing, and with it only for now what was done.
     missing = unmet > 0 and not finished.captions
-    kept = outputs.close(failed=files.failed, stopped=finished.stopped or missing)
-    written = [target for target in job.targets if target not in files.failed]
+    kept = outputs.close(failed=failed, stopped=finished.stopped or missing)
+    written = [target for target in job.targets if target not in failed]
     _summarise(console, job, finished, tally.unwritten, beside, written)
     if unmet:
         console.note(
@@ -141,7 +92,77 @@ def _run(console: Console, captioner: Captioner, job: BatchJob, lanes: int, tall
     summarise(console, beside)
     fail_on = job.run.fail_on
     unwritten = bool(tally.unwritten) and fail_on != "none"
-    return exit_code(finished, fail_on) or int(unwritten or bool(files.failed))
+    return exit_code(finished, fail_on) or int(unwritten or bool(failed))
+
+
+def _caption(
+    console: Console,
+    captioner: Captioner,
+    job: BatchJob,
+    lanes: int,
+    outputs: CaptionOutputs,
+    beside: BesideWriters,
+    tally: Tally,
+) -> tuple[BatchFinished, Mapping[Target, StorageError]]:
+    """Caption all images and write what was asked for; return the end, and outputs that failed."""
+    finished = None
+    with ExitStack() as stack:
+        _, notes = captioner.settings(job.decoding)
+        screen = BatchScreen(console, job.inputs.total, of_all=notes)
+
+        def problem(code: str, message: str) -> None:
+            tally.unwritten[code] += 1
+            screen.problem(message)
+
+        files = outputs.open(problem, partial(_say_failed, console))
+        stack.enter_context(files)
+        printed = open_printer(console, job.format, job.results, alone=job.alone)
+        print_record = None if job.targets else stack.enter_context(printed)
+        stack.enter_context(screen)
+        run = BatchRun(
+            decoding=job.decoding,
+            options=job.run,
+            limits=job.limits,
+            journal=outputs.journal,
+            lanes=lanes if captioner.runtime.name == "onnx" else 1,
+            originals=_originals(job.results, beside),
+            thumbnails=outputs.thumbnails,
+        )
+        running = caption_all(captioner, sources_of(job, beside), run)
+        for event in stack.enter_context(closing(running)):
+            if isinstance(event, BatchFinished):
+                finished = event
+                continue
+            shown, beside_image = _write(event, outputs, files, beside, problem)
+            if print_record is not None:
+                print_record(shown.record, beside_image)
+            screen.show(shown)
+            tally.add(shown)
+            if tally.unwritten and job.run.fail_fast:
+                finished = tally.stopped()
+                break
+    assert finished is not None
+    return finished, files.failed
+
+
+def _write(
+    event: ImageDone,
+    outputs: CaptionOutputs,
+    files: OutputFiles[Captioned],
+    beside: BesideWriters,
+    problem: Problem,
+) -> tuple[ImageDone, bool]:
+    """Write the caption of one image; return it with the record that messages are about.
+
+    Also returns whether the caption was written beside the image or into it.
+    """
+    decided = outputs.decided(event.record)
+    wrote = beside.write(decided, event.source.file, event.source.label)
+    for code, message in wrote.problems.items():
+        problem(code, message)
+    item = Captioned(event, getattr(wrote.record, "unwritten", None))
+    files.write(item)
+    return replace(event, record=outputs.shown(item)), wrote.written
 
 
 def _say_failed(console: Console, target: Target, error: StorageError) -> None:
@@ -177,36 +198,6 @@ def _originals(results: Results, beside: BesideWriters) -> Mapping[str, str]:
     if beside.undo is not None:
         return beside.undo.originals
     return known_originals(results.undo_file)
-
-
-def _open_printer(console: Console, stack: ExitStack, job: BatchJob) -> RecordWriter:
-    """Return what prints records; of text only the captions that are written nowhere."""
-    if job.format == "json":
-        return stack.enter_context(_json_array(console))
-    if job.format == "jsonl":
-        return lambda event, written: console.record(event.record)
-    return lambda event, written: (
-        None
-        if written
-        else _print_caption(console, event.record, event.record.path != job.alone, job.results)
-    )
-
-
-@contextmanager
-def _json_array(console: Console) -> Iterator[RecordWriter]:
-    records: list[Record] = []
-    yield lambda event, written: records.append(event.record)
-    console.json([record.to_dict() for record in records])
-
-
-def _print_caption(console: Console, record: Record, with_path: bool, results: Results) -> None:
-    if isinstance(record, Caption):
-        tags = tags_of(record, results)
-        for caption in (record, *record.alternatives):
-            if with_path:  # a line for each caption, whatever is in it
-                caption = replace(caption, text=one_line(caption.text))
-            line = caption_fields(caption, results.scores, tags)
-            console.data(f"{one_line(record.path or '')}\t{line}" if with_path else line)
 
 
 def sources_of(job: BatchJob, beside: BesideWriters) -> Iterable[Source]:

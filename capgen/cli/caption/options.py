@@ -124,15 +124,15 @@ class Results(OutputOptions):
 
     PANEL: ClassVar[str] = OUTPUT_PANEL
 
-    scores: bool = option(
+    scores: Annotated[bool, After("format")] = option(
         False, "Print confidence and score after each caption, and add the confidence to records."
     )
     dry_run: Annotated[
         bool,
         typer.Option(
             "--dry-run",
-            help="With --write-metadata: change no image. With --endpoint: say what would be "
-            "sent, and send nothing.",
+            help="With --write-metadata or --undo: change nothing. With --endpoint: say what "
+            "would be sent, and send nothing.",
             rich_help_panel=OUTPUT_PANEL,
         ),
         After("write_metadata"),

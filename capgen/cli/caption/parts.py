@@ -107,8 +107,10 @@ def check_parts_job(job: PartsJob) -> None:
     _ = job.share
 
 
-def run_parts(console: Console, captioner: Captioner, job: PartsJob, lanes: int) -> int:
-    """Caption a share, show progress and failures, and return the exit code."""
+def run_parts(console: Console, load: Callable[[], Captioner], job: PartsJob, lanes: int) -> int:
+    """Load the captioner, caption a share, show progress and failures, and return the exit code."""
+    with _told_if_interrupted(console, lambda: 0, job.run.resume):
+        captioner = load()
     share_job = share_job_of(job)
     run = share_job.run
     batch = replace(run.batch, lanes=lanes if captioner.runtime.name == "onnx" else 1)

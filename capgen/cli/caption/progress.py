@@ -9,7 +9,8 @@ from typing import Self
 
 from capgen.captioning.batch.pipeline import BatchFinished, ImageDone
 from capgen.cli.beside import already_there
-from capgen.cli.console import Console, LiveBar, duration
+from capgen.cli.console import Console
+from capgen.cli.live_bar import LiveBar, duration
 from capgen.records import CaptionFailure
 
 _SECONDS_BETWEEN_LINES = 15.0

@@ -48,6 +48,8 @@ class Tally:
 
 def interrupted(tally: Tally, results: Results, total: int | None, *, resume: bool) -> str:
     """Return a line for a run that was interrupted: what was done, and how to go on."""
+    if not tally.done:
+        return "stopped before the first image was done"
     of = "" if total is None else f" of {total:,}"
     failures = sum(tally.stopped().failures.values())
     failed = f", {failures} failed" if failures else ""

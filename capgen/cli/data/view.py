@@ -10,7 +10,8 @@ from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeRemai
 from rich.table import Column, Table
 from rich.text import Text
 
-from capgen.cli.console import Console, progress_bars
+from capgen.cli.console import Console
+from capgen.cli.live_bar import progress_bars
 from capgen.cli.tables import add_row, plain_table
 from capgen.data.events import Event, Finished, Notice, Progress
 

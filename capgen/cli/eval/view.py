@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from rich.table import Table
 from rich.text import Text
 
-from capgen.cli.console import Console, LiveBar
+from capgen.cli.console import Console
+from capgen.cli.live_bar import LiveBar
 from capgen.cli.tables import add_row, plain_table
 from capgen.evaluation.chosen_images import drawn, ranking_metric
 from capgen.evaluation.compare import Comparison

@@ -107,7 +107,7 @@ def compare_command(
     chosen = choose_models(compared.models)
     files.check([compared.data_dir, config.objects, config.instances], systems=len(chosen.names))
 
-    from capgen.cli.models import view
+    from capgen.cli.models import compare_view
     from capgen.evaluation.evaluation_set import evaluation_set
     from capgen.metrics.definitions import check_names
     from capgen.registry.report import write_comparison
@@ -129,7 +129,7 @@ def compare_command(
         runs_on=runs_on,
         speed=SpeedOptions() if compared.speed else None,
     )
-    comparison = view.follow_comparison(events, console)
+    comparison = compare_view.follow_comparison(events, console)
     try:
         files.write_json(console, comparison.to_dict())
         if files.html_file is not None:
@@ -138,6 +138,6 @@ def compare_command(
     finally:  # a full disk must not cost the scores
         differences = [each.differences for each in comparison.comparisons]
         if not files.show_rows(console, comparison.evaluations, differences) and not files.printed:
-            view.show_comparison(console, comparison)
+            compare_view.show_comparison(console, comparison)
     if any(one.failures or one.scores.failed for one in comparison.evaluations):
         raise typer.Exit(1)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from capgen.cli.console import LiveBar, duration
+from capgen.cli.live_bar import LiveBar, duration
 from capgen.paths import run_name
 from capgen.records import (
     CheckpointSaved,
@@ -58,65 +58,25 @@ class TrainingScreen:
         self._live.__exit__(*details)
 
     def show(self, event: Event) -> None:
-        if isinstance(event, PreparationEvent):
-            self._live.update(_preparation(event), event.done, event.total)
-            self._preparing = event
-        elif isinstance(event, RunCreated):
-            self._run = event.run
-            self._line(f"run: {event.run}")
-        elif isinstance(event, RunStarted):
-            self._started(event)
-        elif isinstance(event, RunResumed):
-            self._preparing = None
-            self._steps, self._epochs = event.steps, event.epochs
-            self._line(
-                f"resuming at step {event.step} of {event.steps}{_processes(event)}: {event.run}"
-            )
-            self._begin(event.epoch + 1, event.step)
-        elif isinstance(event, StepEvent):
-            note = (
-                f"loss {event.loss:.3f}  lr {event.learning_rate:.2g}  "
-                f"{event.images_per_second:.0f} images/s  {event.memory / 2**30:.1f} GiB"
-            ) + "".join(
-                f"  {name.replace('_', ' ')} {value:.2f}" for name, value in event.numbers.items()
-            )
-            label = self._label(event.epoch)
-            beside = self._eval_seconds * (self._epochs - event.epoch + 1)
-            self._live.update(label, event.step, self._steps, note, beside=beside)
-        elif isinstance(event, EpochEvent):
-            self._live.pause(event.eval_seconds)
-            self._evaluated += 1
-            self._eval_seconds += (event.eval_seconds - self._eval_seconds) / self._evaluated
-            self._line(_row(event))
-            if event.language:
-                self._line(f"       {_language(event)}")
-            for name, figures in event.sets.items():
-                self._line(_set_row(name, figures))
-        elif isinstance(event, CheckpointSaved) and event.value is not None:
-            self._line(f"       {event.name} is now epoch {event.epoch} ({event.value:.4f})")
-        elif isinstance(event, Notice | LimitPassed):
-            self._line(f"note: {event.message}")
-        elif isinstance(event, SampleEvent) and not event.followed:
-            self._sample(event)
-        elif isinstance(event, TestEvent):
-            scores = "  ".join(f"{name} {value:.4f}" for name, value in event.metrics.items())
-            self._line(f"test ({event.name}): loss {event.loss:.4f}  {scores}".rstrip())
-            self._preparing = None
-            for name, figures in event.sets.items():
-                scores = "  ".join(
-                    f"{key} {value:.4f}" for key, value in figures.items() if key != "images"
-                )
-                self._line(f"     {name}: {scores}")
-        elif isinstance(event, StageStarted):
-            self._stage(event)
-        elif isinstance(event, StageFinished):
-            self._line(f"stage {event.stage} done in {duration(event.seconds)}")
-        elif isinstance(event, RunFinished):
-            self._run = ""  # nothing to go on with
-            self._line(f"done in {duration(event.seconds)}: {event.run}")
-            if event.best_eval != 0:  # None without validation
-                name = run_name(Path(event.run))
-                self._line(f"Try it: capgen caption photo.jpg --model {name}/best-eval")
+        """Show an event, if there is anything to see of its kind."""
+        kinds: dict[type[Event], Callable[[Any], None]] = {
+            PreparationEvent: self._prepared,
+            RunCreated: self._created,
+            RunStarted: self._started,
+            RunResumed: self._resumed,
+            StepEvent: self._stepped,
+            EpochEvent: self._epoch_over,
+            CheckpointSaved: self._saved,
+            Notice: self._note,
+            LimitPassed: self._note,
+            SampleEvent: self._sample,
+            TestEvent: self._tested,
+            StageStarted: self._stage,
+            StageFinished: self._stage_over,
+            RunFinished: self._finished,
+        }
+        if type(event) in kinds:
+            kinds[type(event)](event)
 
     def interrupted(self) -> None:
         """Tell what was prepared, if nothing is trained yet, and how to go on."""
@@ -135,6 +95,14 @@ class TrainingScreen:
     def go_on(self) -> str:
         """The command that goes on with the run; empty if there is nothing to go on with."""
         return f"capgen train --resume {run_name(Path(self._run))}" if self._run else ""
+
+    def _prepared(self, event: PreparationEvent) -> None:
+        self._live.update(_preparation(event), event.done, event.total)
+        self._preparing = event
+
+    def _created(self, event: RunCreated) -> None:
+        self._run = event.run
+        self._line(f"run: {event.run}")
 
     def _started(self, event: RunStarted) -> None:
         self._preparing = None
@@ -157,6 +125,14 @@ class TrainingScreen:
             )
         self._begin(1, 0)
 
+    def _resumed(self, event: RunResumed) -> None:
+        self._preparing = None
+        self._steps, self._epochs = event.steps, event.epochs
+        self._line(
+            f"resuming at step {event.step} of {event.steps}{_processes(event)}: {event.run}"
+        )
+        self._begin(event.epoch + 1, event.step)
+
     def _begin(self, epoch: int, step: int) -> None:
         self._headers()
         self._evaluated, self._eval_seconds = 0, 0.0
@@ -165,18 +141,66 @@ class TrainingScreen:
     def _label(self, epoch: int) -> str:
         return f"{self._label_prefix}epoch {epoch}/{self._epochs}"
 
+    def _stepped(self, event: StepEvent) -> None:
+        note = (
+            f"loss {event.loss:.3f}  lr {event.learning_rate:.2g}  "
+            f"{event.images_per_second:.0f} images/s  {event.memory / 2**30:.1f} GiB"
+        ) + "".join(
+            f"  {name.replace('_', ' ')} {value:.2f}" for name, value in event.numbers.items()
+        )
+        label = self._label(event.epoch)
+        beside = self._eval_seconds * (self._epochs - event.epoch + 1)
+        self._live.update(label, event.step, self._steps, note, beside=beside)
+
+    def _epoch_over(self, event: EpochEvent) -> None:
+        self._live.pause(event.eval_seconds)
+        self._evaluated += 1
+        self._eval_seconds += (event.eval_seconds - self._eval_seconds) / self._evaluated
+        self._line(_row(event))
+        if event.language:
+            self._line(f"       {_language(event)}")
+        for name, figures in event.sets.items():
+            self._line(_set_row(name, figures))
+
+    def _saved(self, event: CheckpointSaved) -> None:
+        if event.value is not None:
+            self._line(f"       {event.name} is now epoch {event.epoch} ({event.value:.4f})")
+
+    def _note(self, event: Notice | LimitPassed) -> None:
+        self._line(f"note: {event.message}")
+
     def _stage(self, event: StageStarted) -> None:
         self._label_prefix = f"stage {event.number}/{event.count} "
         start = f", from {event.init}" if event.init else ""
         self._line(f"stage {event.number} of {event.count}: {event.stage}{start}")
 
+    def _stage_over(self, event: StageFinished) -> None:
+        self._line(f"stage {event.stage} done in {duration(event.seconds)}")
+
     def _sample(self, event: SampleEvent) -> None:
+        if event.followed:
+            return
         scores = "  ".join(
             f"{name} {event.metrics[name]:.3f}" for name in _METRICS if name in event.metrics
         )
         self._line(f"       {event.image}: {event.caption}  ({scores})")
         for reference in event.references:
             self._line(f"           reference: {reference}")
+
+    def _tested(self, event: TestEvent) -> None:
+        self._preparing = None
+        head = f"test ({event.name}): loss {event.loss:.4f}"
+        self._line(f"{head}  {_named_scores(event.metrics)}".rstrip())
+        for name, figures in event.sets.items():
+            shown = {key: value for key, value in figures.items() if key != "images"}
+            self._line(f"     {name}: {_named_scores(shown)}")
+
+    def _finished(self, event: RunFinished) -> None:
+        self._run = ""  # nothing to go on with
+        self._line(f"done in {duration(event.seconds)}: {event.run}")
+        if event.best_eval != 0:  # None without validation
+            name = run_name(Path(event.run))
+            self._line(f"Try it: capgen caption photo.jpg --model {name}/best-eval")
 
     def _headers(self) -> None:
         metrics = " ".join(f"{name:>8}" for name in _METRICS)
@@ -196,6 +220,10 @@ def _processes(event: RunStarted | RunResumed) -> str:
 
 def _preparation(event: PreparationEvent) -> str:
     return f"{_STAGES.get(event.stage, event.stage)} ({event.split})"
+
+
+def _named_scores(values: Mapping[str, float]) -> str:
+    return "  ".join(f"{name} {value:.4f}" for name, value in values.items())
 
 
 def _scores(values: Mapping[str, float]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
+from capgen.addresses import is_url
 from capgen.data.formats.conversations import answers, is_conversation
 from capgen.data.formats.embedded_images import EmbeddedImages, holds_image
 from capgen.data.formats.image_index import ImageIndex
@@ -151,7 +152,7 @@ class RowReader:
         name = name_in(cell)
         if name is None or not (isinstance(cell, str) or self._may_be_id(name, columns.image)):
             return None
-        if is_address(name):
+        if is_url(name):
             self._check_address(name, row, source)
         image = self.images.find(source.prefix + name)
         return self.images.image_id(image), image
@@ -179,11 +180,6 @@ def _emptying(rows: list[Row]) -> Iterator[Row]:
     rows.reverse()
     while rows:
         yield rows.pop()
-
-
-def is_address(name: str) -> bool:
-    """Whether the name of an image is its address on the web."""
-    return name[:8].lower().startswith(("http://", "https://"))
 
 
 def _texts(row: Row, columns: Columns) -> list[str] | None:

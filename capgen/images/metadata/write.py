@@ -106,12 +106,9 @@ class MetadataWriter:
             self.undo.record(
                 *(image, old, new), caption=written, reviewed=reviewed, keywords=keywords
             )
-            try:
-                replace_file(image, b"".join(new), over_image=True, keep_times=True)
-            except DiskFullError as error:
-                raise DiskFullError(printable(error.message), hint=error.hint) from error
-            except StorageError as error:
-                return WriteOutcome(printable(error.message))
+            problem = _replace(image, new)
+            if problem:
+                return WriteOutcome(problem)
         self.changed += 1
         return WriteOutcome(kept=kept)
 
@@ -135,6 +132,17 @@ class MetadataWriter:
         ):
             raise Unwritable("its metadata is written in an unusual way")
         check_same_image(old, data, self.limits)
+
+
+def _replace(image: Path, new: Sequence[bytes]) -> str:
+    """Write an image anew; return what is wrong, or an empty string."""
+    try:
+        replace_file(image, b"".join(new), over_image=True, keep_times=True)
+    except DiskFullError as error:
+        raise DiskFullError(printable(error.message), hint=error.hint) from error
+    except StorageError as error:
+        return printable(error.message)
+    return ""
 
 
 def read_captions(data: bytes) -> list[str | None]:

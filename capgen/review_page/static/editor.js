@@ -37,8 +37,8 @@ export class Editor {
     byId("field-label").textContent = `Caption of ${row.path ?? `record ${id + 1}`}`;
     this.#say(draft ? "This is your draft." : "");
     this.noteChange();
+    this.field.setSelectionRange(this.field.value.length, this.field.value.length);
     this.field.focus();
-    this.field.select();
   }
 
   // Leaves; what was typed stays as a draft.

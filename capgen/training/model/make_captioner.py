@@ -11,7 +11,8 @@ from transformers import GPT2LMHeadModel
 
 from capgen.config import TrainConfig
 from capgen.errors import ModelError, UsageError, did_you_mean
-from capgen.models.build import Captioning, MiniConfig, build_clip_gpt2, build_mini
+from capgen.models.build import Captioning, build_clip_gpt2
+from capgen.models.build_mini import MiniConfig, build_mini
 from capgen.models.checkpoint import load_captioning
 from capgen.models.efficientnet import VARIANTS, EfficientNetLiteModel
 from capgen.models.imagenet import average_with_imagenet, imagenet_origin

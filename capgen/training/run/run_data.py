@@ -16,8 +16,9 @@ from capgen.config import TrainConfig
 from capgen.data.import_set import left_out
 from capgen.data.mixture import Mixture, open_mixture
 from capgen.errors import DataError, UsageError
+from capgen.models.part_names import part_name
 from capgen.models.torch_devices import choose_device
-from capgen.records import Example, Notice
+from capgen.records import Example, Notice, RunStarted
 from capgen.training.concepts.add_concepts import check_concepts, prepare_concepts
 from capgen.training.data.caption_coverage import coverage_notices
 from capgen.training.data.epoch_order import Mix
@@ -26,13 +27,18 @@ from capgen.training.model.make_captioner import make_captioner
 from capgen.training.objectives.distill.teachers import check_teachers
 from capgen.training.objectives.learner import Learner
 from capgen.training.objectives.scst.noun_settings import check_noun_settings
+from capgen.training.optimization.trainer import Trainer
 from capgen.training.processes.base import Processes
 from capgen.training.processes.crews import ALONE, Crew, crew_of
+from capgen.training.run.folder import RunFolder
 from capgen.training.validation.language_limits import check_limits
 
 # With fewer training images a new captioner hardly learns to speak; with fewer val images, scores
 # cannot tell one epoch or run from the next.
 _FEW_TRAIN, _FEW_VAL = 1000, 100
+
+
+_PRECISIONS = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,17 +128,7 @@ def _opened(config: TrainConfig, processes: Processes) -> RunData:
         )
     device = processes.device or choose_device(config.device)
     dataset = open_mixture(config.dataset, config.data_dir)
-    parts = {"train": dataset.parts("train")}
-    if not config.sees_images:
-        pass  # captions of images would only show that nothing is known of them yet
-    elif config.validation and not dataset.lacks("val"):
-        parts["val"] = dataset.parts("val", config.eval_limit)
-    elif config.patience is not None:
-        reason = f"{dataset.name} has no val split" if config.validation else "--no-validation"
-        raise UsageError(f"--patience counts validations, and there are none: {reason}")
-    check_limits(config, val=not dataset.lacks("val"))
-    if config.test and config.sees_images and "test" in dataset.counts:
-        parts["test"] = dataset.parts("test", config.eval_limit)
+    parts = _parts(config, dataset)
     torch.manual_seed(config.seed)
     examples = chain.from_iterable(parts["train"].values())
     groups = [example.references for example in examples]
@@ -159,6 +155,22 @@ def _opened(config: TrainConfig, processes: Processes) -> RunData:
         processes=processes,
         texts=texts,
     )
+
+
+def _parts(config: TrainConfig, dataset: Mixture) -> dict[str, Mapping[str, Sequence[Example]]]:
+    """Return the splits that a run uses: split → data set → examples."""
+    parts: dict[str, Mapping[str, Sequence[Example]]] = {"train": dataset.parts("train")}
+    if not config.sees_images:
+        pass  # captions of images would only show that nothing is known of them yet
+    elif config.validation and not dataset.lacks("val"):
+        parts["val"] = dataset.parts("val", config.eval_limit)
+    elif config.patience is not None:
+        reason = f"{dataset.name} has no val split" if config.validation else "--no-validation"
+        raise UsageError(f"--patience counts validations, and there are none: {reason}")
+    check_limits(config, val=not dataset.lacks("val"))
+    if config.test and config.sees_images and "test" in dataset.counts:
+        parts["test"] = dataset.parts("test", config.eval_limit)
+    return parts
 
 
 def shares(data: RunData, split: str) -> dict[str, float]:
@@ -192,6 +204,32 @@ def set_figures(data: RunData) -> dict[str, dict[str, float]]:
         }
         for name in drawn
     }
+
+
+def run_started(data: RunData, folder: RunFolder, trainer: Trainer) -> RunStarted:
+    """Return the event that a run begins with."""
+    config, processes, model = data.config, data.processes, data.learner.captioning.model
+    parameters = list(model.parameters())
+    parts = model.config.to_dict()
+    seen = config.sees_images
+    return RunStarted(
+        run=str(folder.path),
+        preset=config.preset,
+        device=data.learner.device.type,
+        precision=_PRECISIONS[trainer.dtype],
+        parameters=sum(p.numel() for p in parameters),
+        trained=sum(p.numel() for p in parameters if p.requires_grad),
+        images={name: len(examples) if seen else 0 for name, examples in data.splits.items()},
+        captions=sum(len(row) for row in trainer.rows),
+        epochs=config.num_epochs,
+        steps=trainer.steps,
+        sets=set_figures(data),
+        init=config.init or "",
+        encoder=part_name(parts, "encoder"),
+        decoder=part_name(parts, "decoder"),
+        processes=processes.count,
+        machines=processes.machines,
+    )
 
 
 def data_notices(data: RunData) -> Iterator[Notice]:

@@ -2,43 +2,32 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
 import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import torch
-
 from capgen.errors import DataError, ProcessLostError, TrainingError, TrainingStopped
-from capgen.models.checkpoint import load_captioning
-from capgen.models.folder import ModelFolder
-from capgen.models.part_names import part_name
 from capgen.paths import run_name
-from capgen.records import EpochEvent, Event, Notice, RunFinished, RunResumed, RunStarted, TestEvent
+from capgen.records import EpochEvent, Event, Notice, RunFinished, RunResumed
 from capgen.training.model.make_captioner import frozen_digest
 from capgen.training.objectives.distill.teachers import teachers_digest
-from capgen.training.objectives.learner import Learner
 from capgen.training.optimization.trainer import Trainer
 from capgen.training.optimization.trainer_state import load_trainer, trainer_state
 from capgen.training.processes.base import Processes
 from capgen.training.processes.folders import SharedFolder
-from capgen.training.run.assemble import build_validator, split_inputs
 from capgen.training.run.checkpoints import Checkpoints
 from capgen.training.run.folder import BEST_EVAL, BEST_LOSS, ENVIRONMENT_FILE, LAST, RunFolder
+from capgen.training.run.measure_test_split import measure_test_split
 from capgen.training.run.prepare import prepare
-from capgen.training.run.run_data import RunData, set_figures
+from capgen.training.run.rising_loss import RisingLoss
+from capgen.training.run.run_data import RunData, run_started
 from capgen.training.run.saved_state import RunState, StateStore, newest_state
 from capgen.training.run.stop_request import StopRequest
 from capgen.training.validation.best_model import LOSS, Selection
 from capgen.training.validation.language_limits import has_limits, passed_limits
 from capgen.training.validation.samples import samples
 from capgen.training.validation.validate import Validation, Validator
-
-_PRECISIONS = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
-# A training loss this many times the lowest has exploded.
-_RISEN = 1.3
 
 
 class Session:
@@ -73,7 +62,7 @@ class Session:
         self.selection = Selection(config.eval_strategy)
         self.frozen = frozen_digest(self.captioning.model) + teachers_digest(config)
         self.epochs_done = 0
-        self.lowest_loss = math.inf
+        self.rising_loss = RisingLoss(config, self.captioning.model.decoder.config.vocab_size)
         self.started = time.monotonic()
 
     def events(self) -> Iterator[Event]:
@@ -91,7 +80,7 @@ class Session:
         trainer, validator = yield from prepare(self.data, self.frozen, self.stop)
         yield self._begin(trainer, earlier)
         if self.main and trainer.step == 0 and has_limits(self.config):
-            yield self._save_start(trainer)
+            yield self._save_start()
         self.stop.patient = True
         while self.epochs_done < self.config.num_epochs and not self.selection.limit_passed:
             if self.config.patience and self.selection.stale >= self.config.patience:
@@ -101,7 +90,8 @@ class Session:
                 break
             yield from self._epoch(trainer, validator)
         self.stop.patient = False
-        yield from self._test()
+        if "test" in self.splits:
+            yield from measure_test_split(self.data, self.place, self.checkpoints)
         yield self._finished(trainer)
 
     def _begin(self, trainer: Trainer, earlier: int) -> Event:
@@ -114,31 +104,7 @@ class Session:
             if self.resumed:
                 self.folder.forget_first(earlier)
             self.folder.write_record(ENVIRONMENT_FILE, self.checkpoints.environment())
-        parameters = list(self.captioning.model.parameters())
-        model = self.captioning.model.config.to_dict()
-        return RunStarted(
-            run=str(self.folder.path),
-            preset=self.config.preset,
-            device=self.device.type,
-            precision=_PRECISIONS[trainer.dtype],
-            parameters=sum(p.numel() for p in parameters),
-            trained=sum(p.numel() for p in parameters if p.requires_grad),
-            images=self._images(),
-            captions=sum(len(row) for row in trainer.rows),
-            epochs=self.config.num_epochs,
-            steps=trainer.steps,
-            sets=set_figures(self.data),
-            init=self.config.init or "",
-            encoder=part_name(model, "encoder"),
-            decoder=part_name(model, "decoder"),
-            processes=self.processes.count,
-            machines=self.processes.machines,
-        )
-
-    def _images(self) -> dict[str, int]:
-        """Return how many images of each split the run sees."""
-        seen = self.config.sees_images
-        return {name: len(examples) if seen else 0 for name, examples in self.splits.items()}
+        return run_started(self.data, self.folder, trainer)
 
     def _load(self, trainer: Trainer, state: RunState) -> RunResumed:
         numbers = state.numbers
@@ -183,7 +149,7 @@ class Session:
             if trainer.stop_asked:
                 raise self._stopped(f"Stopped at step {trainer.step} of {trainer.steps}")
         trainer.check_finite()
-        yield from self._rising_loss(epoch, self._captions_loss(trainer))
+        yield from self.rising_loss.take(epoch, trainer.meter)
         seconds = time.monotonic() - started
         if trainer.weights.sharded:
             # A process that ends in what follows could not give its part of the state.
@@ -210,31 +176,6 @@ class Session:
             if trainer.device.type == "cpu" and not trainer.weights.sharded:
                 self._save_state(trainer)
             raise
-
-    def _captions_loss(self, trainer: Trainer) -> float:
-        """Return the epoch's loss without what the encoder learns beside captions.
-
-        The classes to keep are all there at the start: their loss rises from 0.
-        """
-        numbers, config = trainer.meter.epoch_numbers, self.config
-        concepts = config.concept_weight * numbers.get("concepts", 0.0)
-        kept = config.keep_classes * numbers.get("kept_classes", 0.0)
-        return trainer.meter.epoch_mean - concepts - kept
-
-    def _rising_loss(self, epoch: int, loss: float) -> Iterator[Notice]:
-        """Warn about a loss that is far above the lowest of this session's epochs.
-
-        Before the first epoch it is that of a model that guesses every token. Losses of
-        self-critical training are not above 0, so they never are.
-        """
-        guess = math.log(self.captioning.model.decoder.config.vocab_size)
-        lowest = min(guess, self.lowest_loss)
-        if loss > _RISEN * lowest > 0:
-            yield Notice(
-                message=f"The training loss of epoch {epoch} is {loss:.2f}, after {lowest:.2f}: "
-                "the learning rate is probably too high"
-            )
-        self.lowest_loss = min(lowest, loss)
 
     def _epoch_over(
         self, epoch: int, seconds: float, trainer: Trainer, validator: Validator | None
@@ -277,7 +218,7 @@ class Session:
             yield from samples(self.config, epoch, self.splits["val"], validation)
         yield from passed
 
-    def _save_start(self, trainer: Trainer) -> Event:
+    def _save_start(self) -> Event:
         """Save the model that the run starts from: the best until one is within the limits."""
         return self.checkpoints.save(
             BEST_EVAL, None, None, epoch=0, step=0, seconds=self._seconds()
@@ -303,27 +244,6 @@ class Session:
         # Launchers stop all processes. Those that wait for this one notice that it ends.
         if self.stop.signal:
             raise self._stopped(f"Stopped after step {trainer.step} of {trainer.steps}")
-
-    def _test(self) -> Iterator[Event]:
-        """Measure the chosen model on the test split."""
-        if "test" not in self.splits:
-            return
-        self.place.bring(BEST_EVAL)
-        folder = ModelFolder(self.folder.checkpoint(BEST_EVAL), BEST_EVAL)
-        chosen = Learner.of(load_captioning(folder), self.config, self.device)
-        data = dataclasses.replace(self.data, learner=chosen)
-        inputs = yield from split_inputs(data, "test")
-        chosen.captioning.model.to(self.device)
-        validation = build_validator(data, "test", inputs).run()
-        if self.main:
-            self.checkpoints.add_test(BEST_EVAL, validation)
-        yield TestEvent(
-            name=BEST_EVAL,
-            images=validation.images,
-            loss=validation.loss,
-            metrics=validation.metrics,
-            sets=validation.figures,
-        )
 
     def _save_state(self, trainer: Trainer) -> None:
         """Save everything needed to continue."""

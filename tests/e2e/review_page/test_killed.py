@@ -59,7 +59,7 @@ class Reviewer:
             if key == "e":
                 text = f"written about {name} {self.random.random()}"
                 self._window.press("e")
-                self._window.page.keyboard.insert_text(text)
+                self._window.page.fill("#field", text)
                 self.kept.pop(name, None)
                 if self.random.random() < 0.5:
                     self._window.wait_text("#draft-state", "kept")
@@ -72,7 +72,7 @@ class Reviewer:
                 self.wanted[name] = (verdict, f"a dog number {int(name)}")
         name = self._name()
         self._window.press("e")
-        self._window.page.keyboard.insert_text(f"half a sentence about {name}")
+        self._window.page.fill("#field", f"half a sentence about {name}")
         if self.random.random() < 0.7:  # else it is killed in the middle
             self._window.wait_text("#draft-state", "kept")
             self.kept[name] = f"half a sentence about {name}"

@@ -34,7 +34,7 @@ def test_what_is_edited_while_the_own_decision_is_under_way_is_no_conflict(
         window.page.wait_for_timeout(1)
     held[0].continue_()
     window.wait_said("Saved: accepted")
-    window.page.keyboard.insert_text("better words")
+    window.page.fill("#field", "better words")
     window.press("Control+Enter")
     window.wait_said("Saved: edited")
     assert last(server) == ("00000", "edited", "better words")
@@ -44,7 +44,7 @@ def test_drafts_survive_leaving_reloading_and_closing(
     browser: Any, window: ReviewPage, server: ReviewServer
 ) -> None:
     window.press("e")
-    window.page.keyboard.insert_text("half a sen")
+    window.page.fill("#field", "half a sen")
     window.wait_text("#draft-state", "kept")
     window.press("Escape")
     window.wait_text("#state", "draft")
@@ -66,7 +66,7 @@ def test_drafts_survive_leaving_reloading_and_closing(
             break
     second.press("e")
     assert second.page.input_value("#field") == "half a sen"
-    second.page.keyboard.insert_text("a whole sentence")
+    second.page.fill("#field", "a whole sentence")
     second.press("Control+Enter")
     second.wait_said("Saved: edited")
     assert last(server) == ("00000", "edited", "a whole sentence")
@@ -82,7 +82,7 @@ def test_without_a_server_decisions_wait_in_the_browser(
 ) -> None:
     server.kill()
     window.press("a", "e")
-    window.page.keyboard.insert_text("typed without a server")
+    window.page.fill("#field", "typed without a server")
     window.press("Control+Enter")
     window.wait_text("#fault-text", "2 decisions not saved")
     window.wait_text("#option-1 .row-state", "not saved")
@@ -155,7 +155,7 @@ def test_two_windows_see_each_other_and_overwrite_nothing(
     other = ReviewPage.in_context(window.page.context)
     other.open(server.address)
     other.press("e")
-    other.page.keyboard.insert_text("from the other window")
+    other.page.fill("#field", "from the other window")
     window.press("a")
     other.wait_text("#meanwhile", "accepted")
     other.press("Control+Enter")
@@ -175,7 +175,7 @@ def test_two_windows_see_each_other_and_overwrite_nothing(
     assert other.page.evaluate("document.activeElement.id") == "list"
     # The other way round, the file's stays.
     window.press("Home", "e")
-    window.page.keyboard.insert_text("again from the first")
+    window.page.fill("#field", "again from the first")
     other.press("Home", "x")
     window.wait_text("#meanwhile", "rejected")
     window.press("Control+Enter")
@@ -210,7 +210,7 @@ def test_decisions_find_their_pictures_in_a_file_that_was_made_again(
 ) -> None:
     window.page.select_option("#order", "name")
     window.press("Escape", "End", "e")
-    window.page.keyboard.insert_text("half a sen")
+    window.page.fill("#field", "half a sen")
     window.wait_text("#draft-state", "kept")
     window.press("Escape", "k")
     window.wait_text("#name", "00028.jpg")

@@ -87,7 +87,7 @@ def test_conflicts_are_accessible(browser: Any, tmp_path: Path) -> None:
         for page in pages:
             page.open(server.address)
         pages[0].press("e")
-        pages[0].page.keyboard.insert_text("a wolf")
+        pages[0].page.fill("#field", "a wolf")
         pages[1].press("x")
         pages[0].wait_text("#meanwhile", "rejected")
         assert faults(pages[0]) == []

@@ -429,3 +429,30 @@ def test_marks_of_what_was_reviewed_are_undone_as_well(run: Run) -> None:
     assert UndoFile(Path("capgen-undo.jsonl")).is_reviewed(written)
     assert "1 change undone" in run("undo", "capgen-undo.jsonl")[2]
     assert Path("a.jpg").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "place", [("--sidecar", ".txt"), ("--sidecar", ".xmp"), ("--write-metadata",)]
+)
+def test_a_caption_that_was_rejected_after_it_was_written_is_told(run: Run, place) -> None:
+    made = photos("p/a.jpg", "p/b.jpg")
+    path = write("captions.jsonl", made)
+    before, hashed = contents("p"), [Hashed(record) for record in made]
+    assert "rejected" not in run("apply", "captions.jsonl", *place)[2]
+    decide(path, {hashed[1]: ("rejected", "proposal 1")})
+    told = (
+        "note: still there from an earlier run: 1 rejected caption; capgen undo capgen-undo.jsonl "
+        "and the same command again leave out what was rejected\n"
+    )
+    for dry in ((), ("--dry-run",)):
+        assert run("apply", "captions.jsonl", *place, *dry)[2].endswith(told)
+    assert run("undo", "capgen-undo.jsonl")[0] == 0
+    assert contents("p") == before
+    assert "still there" not in run("apply", "captions.jsonl", *place)[2]
+    after = contents("p")
+    assert after != before
+    assert {name: after[name] for name in after if name[0] == "b"} == {"b.jpg": before["b.jpg"]}
+    # What a person made of it is theirs.
+    if place == ("--sidecar", ".txt"):
+        Path("p/b.txt").write_text("mine")
+        assert "still there" not in run("apply", "captions.jsonl", *place)[2]

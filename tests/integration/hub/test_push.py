@@ -267,10 +267,12 @@ def test_a_token_with_a_line_break_is_not_repeated(clip: ModelFolder, hub, monke
     assert hub.requests == []
 
 
-def test_no_token(hub: Hub, clip: ModelFolder, monkeypatch, capfd) -> None:
+def test_without_a_token_no_model_is_looked_for(hub: Hub, clip: ModelFolder, monkeypatch, capfd):
     monkeypatch.delenv("HF_TOKEN")
-    assert main(["hub", "push", str(clip.path), NAME]) == 2
+    assert main(["hub", "push", "nowhere", NAME]) == 2
     assert "capgen hub login" in capfd.readouterr().err
+    assert main(["hub", "push", str(clip.path), NAME, "--dry-run"]) == 0
+    assert NAME in capfd.readouterr().out
 
 
 def test_no_network(clip: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> None:

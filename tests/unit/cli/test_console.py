@@ -11,7 +11,8 @@ import sys
 import pytest
 from rich.table import Table
 
-from capgen.cli.console import Console, LiveBar, OutputClosedError, duration
+from capgen.cli.console import Console, OutputClosedError
+from capgen.cli.live_bar import progress
 from capgen.cli.main import main
 from capgen.errors import StorageError
 from capgen.records import Caption
@@ -83,7 +84,7 @@ def test_who_reads_no_more_and_who_cannot_write(monkeypatch, platform, number, e
 def test_without_stdout_and_stderr_nothing_is_written(monkeypatch, capsys):
     monkeypatch.setattr(sys, "stderr", None)
     Console().error("none")
-    with Console().progress("pictures", 3) as advance:
+    with progress("pictures", 3) as advance:
         advance()
     assert capsys.readouterr().out == ""
     monkeypatch.setattr(sys, "stdout", None)
@@ -148,23 +149,3 @@ def test_help_that_nobody_reads(monkeypatch, capsys):
         monkeypatch.setattr(sys, "stdout", stream)
         assert main(["--help"]) == 141
     assert capsys.readouterr().err == ""
-
-
-def test_progress_elsewhere_than_on_a_terminal_is_a_line_now_and_then():
-    lines: list[str] = []
-    for at_once, expected in ((False, []), (True, ["epoch 1/2: 3/9 loss 2.0"])):
-        with LiveBar(lines.append, seconds=3600, at_once=at_once) as live:
-            live.update("epoch 1/2", 3, 9, "loss 2.0")
-            live.update("epoch 1/2", 4, 9, "loss 1.9")
-        assert lines == expected
-    with LiveBar(lines.append) as live:
-        live.update("captioning", 5, None, "2.0 images/s", line=lambda left: f"5 images, {left}")
-        live.update("captioning", 6, None)
-    assert lines[1:] == ["5 images, None", "captioning: 6/?"]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"), [(0.4, "0:00"), (59.6, "1:00"), (754, "12:34"), (3661, "1:01:01")]
-)
-def test_durations(seconds, shown):
-    assert duration(seconds) == shown

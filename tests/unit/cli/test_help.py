@@ -44,6 +44,28 @@ def test_paragraphs_fill_the_width(capsys, monkeypatch):
     assert len(lines[start].rstrip()) > 70 and len(lines[start + 1].rstrip()) > 70
 
 
+@pytest.mark.parametrize(
+    ("command", "panel", "names"),
+    [
+        ("caption", "Output", ["--output", "--json", "--format", "--scores"]),
+        ("apply", "Output", ["--output", "--json", "--format", "--sidecar"]),
+        ("merge", "Output", ["--output", "--format"]),
+        ("caption", "Decoding", ["--beams", "--num-captions"]),
+        ("serve", "Decoding", ["--beams", "--num-captions"]),
+        ("caption", "Words", ["--avoid-words"]),
+        ("train", "Data and run", ["--dataset", "--data-dir"]),
+        ("eval", "Scoring", ["--metrics"]),
+    ],
+)
+def test_what_is_used_most_comes_first_in_its_panel(command, panel, names):
+    shown = [
+        item.opts[0]
+        for item in COMMANDS[command,].params
+        if getattr(item, "rich_help_panel", "") == panel
+    ]
+    assert shown[: len(names)] == names
+
+
 LEAVES = [path for path, command in COMMANDS.items() if not getattr(command, "commands", None)]
 
 

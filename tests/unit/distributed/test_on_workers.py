@@ -17,9 +17,9 @@ from capgen.config import BatchOptions, EngineOptions, ModelOptions
 from capgen.distributed.caption_on_workers import caption_on_workers
 from capgen.distributed.caption_parts import PartsRun
 from capgen.distributed.caption_share import PartReused, ShareFinished, ShareJob, caption_share
+from capgen.distributed.jobs import Policy
 from capgen.distributed.part_worker import PartWorker, WorkerJob, portable
 from capgen.distributed.plan import ImageUnit, Plan, Unit
-from capgen.distributed.schedule import Policy
 from capgen.distributed.schedule_events import PartFailures
 from capgen.distributed.share import Share
 from capgen.distributed.tasks import PartMade, Piece, PieceMade, Report, Task, TaskDone

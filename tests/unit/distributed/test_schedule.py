@@ -8,8 +8,9 @@ import pytest
 
 from capgen.captioning.batch.pipeline import BatchFinished
 from capgen.distributed.caption_share import PartReused
+from capgen.distributed.jobs import Policy
 from capgen.distributed.plan import Part
-from capgen.distributed.schedule import Policy, schedule
+from capgen.distributed.schedule import schedule
 from capgen.distributed.schedule_events import (
     PartFailures,
     PartRetried,

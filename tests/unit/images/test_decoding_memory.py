@@ -11,7 +11,9 @@ import pytest
 from PIL import Image
 
 from capgen.captioning.batch.inputs import Inputs
-from capgen.captioning.batch.pipeline import BatchFinished, caption_all
+from capgen.captioning.batch.journal import Journal
+from capgen.captioning.batch.pipeline import BatchFinished, BatchRun, caption_all
+from capgen.config import DecodeOptions
 from capgen.errors import ImageError
 from capgen.images import decoding_memory as module
 from capgen.images.decoding_memory import claim_memory, decoding_bytes
@@ -117,22 +119,32 @@ def test_an_image_without_the_memory_for_it_is_refused(memory: dict[str, int | N
     memory["free"] = 60 * MB
     with pytest.raises(ImageError, match=r"^a.png: it takes 82 MB of memory, and 63 MB ") as caught:
         load_image(encoded(size=LARGE), name="a.png")
-    assert caught.value.code == "too_large" and "--retry-failed" in caught.value.hint
+    assert caught.value.code == "memory" and "more memory" in caught.value.hint
     assert not is_taken()
 
 
+def outcome(folder: Path) -> tuple[int, dict[str, int]]:
+    """Caption a folder's images with a journal; return the captions, and failures by code."""
+    captioner, settings = colour_captioner()[0], DecodeOptions()
+    journal = Journal(
+        *(folder / "out.journal", captioner.name, captioner.model.fingerprint),
+        captioner.record_settings(captioner.settings(settings)[0]),
+    )
+    run = BatchRun(decoding=settings, journal=journal)
+    *_, finished = caption_all(captioner, Inputs([str(folder)]), run)
+    journal.close()
+    assert isinstance(finished, BatchFinished)
+    return finished.captions, dict(finished.failures)
+
+
 @pytest.mark.parametrize("file_bytes", [0, 40 * MB])
-def test_it_does_not_end_a_run(
+def test_it_does_not_end_a_run_and_the_next_tries_again(
     memory: dict[str, int | None], tmp_path: Path, file_bytes: int
 ) -> None:
     plain(tmp_path, "b.png", 3)
     large = encoded(size=(10, 10) if file_bytes else LARGE)
     (tmp_path / "a.png").write_bytes(large + bytes(file_bytes))
     memory["free"] = 60 * MB
-    captioner, _ = colour_captioner()
-    *_, finished = caption_all(captioner, Inputs([str(tmp_path)]))
-    assert isinstance(finished, BatchFinished)
-    assert (finished.captions, finished.failures) == (1, {"too_large": 1})
+    assert outcome(tmp_path) == (1, {"memory": 1})
     memory["free"] = 100 * MB
-    *_, finished = caption_all(captioner, Inputs([str(tmp_path)]))
-    assert isinstance(finished, BatchFinished) and finished.captions == 2
+    assert outcome(tmp_path) == (2, {})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -12,18 +11,14 @@ import pytest
 from numpy.typing import NDArray
 
 from capgen.reviews.guarantee import (
-    Candidate,
-    Level,
     Promise,
-    chance_of_fewer,
     choose,
     fewest_reviews,
-    levels_of,
     p_value,
     tolerable,
     upper_bound,
-    with_reviews,
 )
+from capgen.reviews.levels import Candidate, Level, levels_of, with_reviews
 
 DRAWS = 300
 PROMISE = Promise(at_most_wrong=0.1, sure=0.95)
@@ -192,17 +187,6 @@ def test_much_is_accepted_where_confidence_is_good() -> None:
     assert np.mean(counts) > 600
 
 
-def test_the_chance_is_exact() -> None:
-    for captions, wrong, sampled in ((30, 7, 12), (50, 45, 20), (9, 0, 4), (9, 9, 9)):
-        every = math.comb(captions, sampled)
-        for found in range(sampled + 1):
-            fewer = range(min(found, wrong, sampled) + 1)
-            ways = sum(
-                math.comb(wrong, n) * math.comb(captions - wrong, sampled - n) for n in fewer
-            )
-            assert chance_of_fewer(found, captions, wrong, sampled) == pytest.approx(ways / every)
-
-
 @pytest.mark.parametrize("sampled", [300, 1000, 1900])
 def test_how_many_wrong_ones_are_tolerable(sampled: int) -> None:
     """With more, the sample may by chance hold too few of them; reviewing much finds many."""
@@ -249,36 +233,6 @@ def test_the_bound_is_on_what_was_not_reviewed() -> None:
         too_high.append(share_wrong(told, candidates, level) > bound)
         assert level.wrong / level.sampled < bound < 0.3
     assert 0 < np.mean(too_high) <= 0.05
-
-
-def test_levels_are_cumulative_and_made_without_labels() -> None:
-    random = np.random.default_rng(0)
-    told = world(1234, sharp)
-    candidates = drawn(told, 200, random)
-    levels = levels_of(candidates)
-    assert len(levels) == 50
-    for level in levels:
-        above = [one for one in candidates if one.confidence >= level.threshold]
-        assert level.captions == len(above)
-        assert level.unreviewed == sum(not one.reviewed for one in above)
-        assert level.sampled == sum(one.right is not None for one in above)
-        assert level.wrong == sum(one.right is False for one in above)
-        assert len(repr(level.threshold)) <= 7
-    blind = levels_of([replace(one, right=one.right and None) for one in candidates])
-    assert [one.threshold for one in blind] == [one.threshold for one in levels]
-    assert levels[-1].captions == 1234
-
-
-def test_equal_and_odd_confidences() -> None:
-    same = [Candidate(confidence=0.5, reviewed=False)] * 7
-    assert [(one.threshold, one.captions) for one in levels_of(same)] == [(0.5, 7)]
-    close = [Candidate(confidence=value, reviewed=False) for value in (0.5, 0.5 + 1e-12)]
-    first, second = levels_of(close)
-    assert 0.5 < first.threshold <= 0.5 + 1e-12 and second.threshold == 0.5
-    # Captions without a confidence count as 0 elsewhere, and are not meant.
-    assert levels_of([replace(same[0], confidence=1e-9)])[0].threshold > 0
-    below_zero = [Candidate(confidence=-3.5, reviewed=False)]
-    assert levels_of(below_zero)[0].threshold == -3.5
 
 
 def test_how_many_reviews_are_needed_at_least() -> None:

@@ -177,7 +177,7 @@ def test_too_little_memory_is_a_record(
     monkeypatch.setattr(owner, where, scarce)
     done, _, _ = run(tmp_path, workers=1)
     assert texts(done) == [None, "2 0"]
-    assert done[0].record.code == "too_large"  # type: ignore[union-attr]
+    assert done[0].record.code == "memory"  # type: ignore[union-attr]
     assert "a.png: not enough memory" in done[0].record.message  # type: ignore[union-attr]
     calls = iter([True, False])
     captioner, _ = colour_captioner()

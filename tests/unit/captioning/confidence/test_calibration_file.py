@@ -14,7 +14,7 @@ import pytest
 
 from capgen.captioning.confidence.calibration_file import (
     Calibration,
-    calibration_of,
+    place_in_folder,
     weights_digest,
 )
 from capgen.captioning.confidence.model import fitted_settings
@@ -60,14 +60,14 @@ def test_a_fit_for_each_way_of_decoding() -> None:
 
 
 def test_no_calibration(folder: ModelFolder) -> None:
-    assert calibration_of(folder) == (None, "mine is not calibrated")
+    assert place_in_folder(folder).read() == (None, "mine is not calibrated")
 
 
 def test_a_calibration_for_other_weights_is_not_used(folder: ModelFolder) -> None:
     Calibration(weights_digest(folder), (make_fit(),)).write(folder.path / CALIBRATION_FILE)
-    assert calibration_of(folder)[0] is not None
+    assert place_in_folder(folder).read()[0] is not None
     (folder.path / "model.safetensors").write_bytes(b"other weights")
-    found, reason = calibration_of(folder)
+    found, reason = place_in_folder(folder).read()
     assert found is None
     assert "other weights" in reason
 
@@ -152,7 +152,7 @@ def test_the_record_that_the_hostile_ones_come_from_is_read(tmp_path: Path) -> N
 def test_the_bundled_model_is_calibrated(tmp_path: Path) -> None:
     """For its weights as they are and its own settings."""
     folder = ModelFolder(bundled_model_dir(), "mini")
-    calibration, problem = calibration_of(folder)
+    calibration, problem = place_in_folder(folder).read()
     assert calibration is not None, problem
     generation = folder.generation
     settings = DecodeSettings(

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capgen.captioning.decoding.beam_search import decode
+from capgen.captioning.decoding.decode import decode
 from capgen.captioning.decoding.hypotheses import Hypothesis, TokenIds, hypothesis, log_softmax
 from capgen.captioning.decoding.sampling import draw
 from capgen.config import DecodeSettings

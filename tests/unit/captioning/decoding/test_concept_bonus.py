@@ -8,8 +8,8 @@ import itertools
 import numpy as np
 import pytest
 
-from capgen.captioning.decoding.beam_search import decode
 from capgen.captioning.decoding.concept_bonus import ConceptBonus, concept_bonus
+from capgen.captioning.decoding.decode import decode
 from capgen.captioning.decoding.hypotheses import Hypothesis, TokenIds, hypothesis, log_softmax
 from capgen.captioning.decoding.noun_table import NounTable
 from capgen.config import DecodeSettings

@@ -18,7 +18,7 @@ from capgen.captioning.decoding.length_limits import LengthLimits, TokenLengths
 from capgen.captioning.decoding.phrases import Phrases
 from capgen.captioning.decoding.token_bytes import TokenBytes
 from capgen.captioning.decoding.within_limits import decode_within
-from capgen.captioning.decoding.word_constraints import WordRules
+from capgen.captioning.decoding.word_rules import WordRules
 from capgen.config import DecodeSettings
 from tests.fakes import ScriptedModel, random_script
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capgen.captioning.decoding.beam_search import decode
+from capgen.captioning.decoding.decode import decode
 from capgen.captioning.decoding.hypotheses import Hypothesis, TokenIds, hypothesis, log_softmax
 from capgen.captioning.decoding.noun_table import NOUN_PENALTY, NounTable
 from capgen.config import DecodeSettings

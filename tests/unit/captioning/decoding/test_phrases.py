@@ -11,7 +11,7 @@ from capgen.captioning.decoding.hypotheses import TokenIds
 from capgen.captioning.decoding.phrases import Phrases
 from capgen.captioning.decoding.token_bytes import TokenBytes
 from capgen.captioning.decoding.within_limits import decode_within
-from capgen.captioning.decoding.word_constraints import WordRules
+from capgen.captioning.decoding.word_rules import WordRules
 from capgen.config import DecodeSettings
 from tests.fakes import ScriptedModel
 

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capgen.captioning.decoding.beam_search import decode
+from capgen.captioning.decoding.decode import decode
 from capgen.captioning.decoding.hypotheses import Hypothesis, TokenIds, hypothesis, log_softmax
 from capgen.captioning.decoding.token_bytes import TokenBytes
-from capgen.captioning.decoding.word_constraints import WordRules
 from capgen.captioning.decoding.word_patterns import readers_of
+from capgen.captioning.decoding.word_rules import WordRules
 from capgen.config import DecodeSettings
 from capgen.config.words import avoided_words, included_words
 from tests.fakes import ScriptedModel, random_script

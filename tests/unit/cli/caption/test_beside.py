@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import capgen.cli.caption.many as many
+from capgen.captioning.captioner import Captioner
 from capgen.cli.main import main
 from capgen.images.metadata import jpeg, xmp
 from capgen.images.metadata.write import read_captions
@@ -20,6 +21,7 @@ from tests.server import Served, serving
 
 pytestmark = pytest.mark.usefixtures("handlers_put_back")
 OMA = "Oma am Bahnhof"
+STOPPED = "stopped before the first image was done"
 
 
 @pytest.fixture
@@ -44,7 +46,9 @@ def person(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def test_a_kept_description_is_told_and_the_caption_printed(tmp_path: Path, caption) -> None:
+def test_a_kept_description_is_told_and_the_caption_printed(
+    tmp_path: Path, caption, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = person(tmp_path / "a.jpg")
     code, out, err = caption("a.jpg", "--write-metadata", "--on-existing", "overwrite")
     assert code == 0 and len(out.split()) > 2
@@ -55,6 +59,12 @@ def test_a_kept_description_is_told_and_the_caption_printed(tmp_path: Path, capt
     code, again, _ = caption("a.jpg", "--write-metadata", "--on-description", "append")
     assert (code, again) == (0, "")
     assert read_captions((tmp_path / "a.jpg").read_bytes()) == [f"{OMA}, {out.strip()}"] * 3
+    for command in (["caption", "--undo"], ["undo"]):
+        assert main([*command, "capgen-undo.jsonl", "--dry-run"]) == 0
+        out, err = capsys.readouterr()
+        assert out == f"{tmp_path / 'a.jpg'}: would be restored\n"
+        assert err == "note: 1 change would be undone\n"
+    assert (tmp_path / "a.jpg").read_bytes() != before
     assert "1 change undone" in caption("--undo", "capgen-undo.jsonl")[2]
     assert (tmp_path / "a.jpg").read_bytes() == before
 
@@ -227,6 +237,22 @@ def test_an_interrupted_batch_says_what_was_done_and_how_to_go_on(
         # Records are kept before they are shown, so there may be one more.
         kept = "[234] of them from an earlier run" if "-o" in options else "2 sidecars keep"
         assert re.search(kept, err)
+
+
+@pytest.mark.parametrize("arguments", [("-o", "out.jsonl"), ("-o", "out/", "--shard", "1/2"), ()])
+def test_a_run_that_is_interrupted_while_the_model_loads_says_so(
+    arguments, tmp_path: Path, caption, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pressed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    for name in ("a.png", "b.png"):
+        draw(1).save(tmp_path / name)
+    monkeypatch.setattr(Captioner, "from_options", pressed)
+    code, out, err = caption(".", *arguments)
+    assert (code, out) == (130, "")
+    told = "stopped after 0 images; what is done is kept: the same command goes on"
+    assert err == f"note: {told if '--shard' in arguments else STOPPED}\n"
 
 
 def test_secrets_in_addresses_stay_out_of_everything_and_a_run_still_resumes(

@@ -10,7 +10,7 @@ import pytest
 
 from capgen.captioning.batch.pipeline import BatchFinished, ImageDone
 from capgen.captioning.batch.sources import FileSource
-from capgen.cli import console
+from capgen.cli import console, live_bar
 from capgen.cli.caption import progress
 from capgen.cli.caption.progress import BatchScreen, summary
 from capgen.cli.time_left import TimeLeft
@@ -49,9 +49,9 @@ def test_the_time_left_is_not_that_of_an_earlier_runs_records(monkeypatch) -> No
     """90 of 100 images are known; each of the others takes two seconds."""
     now, lines = [0.0], list[str]()
     clock = SimpleNamespace(monotonic=lambda: now[0])
-    for module in (progress, console):
+    for module in (progress, live_bar):
         monkeypatch.setattr(module, "time", clock)
-    monkeypatch.setattr(console, "TimeLeft", lambda: TimeLeft(clock.monotonic))
+    monkeypatch.setattr(live_bar, "TimeLeft", lambda: TimeLeft(clock.monotonic))
     monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0.0)
     monkeypatch.setattr("sys.stderr", io.StringIO())
     told = console.Console()

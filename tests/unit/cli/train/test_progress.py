@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from capgen.cli import console
+from capgen.cli import live_bar
 from capgen.cli.time_left import TimeLeft
 from capgen.cli.train import progress
 from capgen.cli.train.command import render
@@ -37,8 +37,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(console, "time", SimpleNamespace(monotonic=lambda: clock.now))
-    monkeypatch.setattr(console, "TimeLeft", lambda: TimeLeft(lambda: clock.now))
+    monkeypatch.setattr(live_bar, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(live_bar, "TimeLeft", lambda: TimeLeft(lambda: clock.now))
     monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0.0)
     return clock
 

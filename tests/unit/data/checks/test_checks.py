@@ -18,6 +18,8 @@ from capgen.data.dataset import load_dataset
 from capgen.data.formats.reading import ReadOptions
 from capgen.data.problems import PROBLEMS
 from capgen.errors import DataError
+from capgen.images.decoders import out_of_memory
+from capgen.images.load import LoadedImage, load_image
 from tests import minis
 from tests.broken_images import png_without_palette, tiff
 from tests.minis import MiniImage, draw, make_images, write_flickr8k
@@ -170,6 +172,19 @@ def test_every_planted_fault_is_found(tmp_path: Path):
     assert len({code for code, _ in planted.expected} | {"malformed_line"}) >= 33
     surplus = {pair for pair in found - expected if pair[0] not in ("captions_few",)}
     assert surplus == set()
+
+
+def test_an_image_that_there_is_no_memory_for_is_too_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def scarce(data: bytes, *, name: str) -> LoadedImage:
+        if name == IMAGES[0].name:
+            raise out_of_memory(name)
+        return load_image(data, name=name)
+
+    monkeypatch.setattr("capgen.data.checks.images.load_image", scarce)
+    diagnosis = examine(write_flickr8k(tmp_path / "set", IMAGES))
+    assert [problem.code for problem in diagnosis.problems] == ["image_too_large"]
 
 
 def test_a_sound_set_has_no_findings(tmp_path: Path):

@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from capgen.config import train_config
-from capgen.training.plan import estimate
-from capgen.training.plan.estimate import images_to_measure
+from capgen.training.plan.measure_batch import images_to_measure, measure_rounds
 
 
 @pytest.mark.parametrize(
@@ -35,7 +34,7 @@ def measure(examples, backward):
 
 @pytest.mark.parametrize(("images", "there"), [(4, 1000), (64, 1000), (4, 3), (64, 5), (4, 1)])
 def test_bytes_and_seconds_per_image(images, there):
-    found = estimate._measured(measure, range(there), images, 2)
+    found = measure_rounds(measure, range(there), images, 2)
     assert found.seconds_per_image == 1.0
     assert found.fixed_bytes + 8 * found.bytes_per_image >= 180
     if there > images // 2:  # two batches tell what does not grow
@@ -47,7 +46,7 @@ def test_two_images_that_do_not_fit():
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     with pytest.raises(torch.OutOfMemoryError):
-        estimate._measured(nothing, range(100), 64, 1)
+        measure_rounds(nothing, range(100), 64, 1)
 
 
 def test_of_several_rounds_the_quickest_counts_while_there_is_time():
@@ -56,7 +55,7 @@ def test_of_several_rounds_the_quickest_counts_while_there_is_time():
     def busy(examples, backward):
         return 100, times.pop(0) if backward else 0.0
 
-    assert estimate._measured(busy, range(9), 2, 3, 100.0).seconds_per_image == 0.125
+    assert measure_rounds(busy, range(9), 2, 3, 100.0).seconds_per_image == 0.125
     assert times == [7.0, 3.0]
-    assert estimate._measured(busy, range(9), 2, 3, 6.0).seconds_per_image == 3.5
+    assert measure_rounds(busy, range(9), 2, 3, 6.0).seconds_per_image == 3.5
     assert times == [3.0]
