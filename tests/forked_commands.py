@@ -31,6 +31,8 @@ _SHARED = (
     "capgen.training.run.train",
     "transformers.models.gpt2.modeling_gpt2",
     "transformers.generation.utils",
+    # Which makes the backbone of `tiny_mini` known.
+    "tests.tiny_models",
 )
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.minis import write_flickr8k
-from tests.tiny_models import save_tiny_clip, save_tiny_gpt2, save_tiny_mini
+from tests.tiny_models import TINY, save_tiny_clip, save_tiny_gpt2, save_tiny_mini
 from tests.training_runs import SENTENCES, eight_images
 
 
@@ -25,8 +25,10 @@ def data(tmp_path):
 
 
 @pytest.fixture
-def mini(tmp_path):
-    return save_tiny_mini(tmp_path / "mini", SENTENCES)
+def mini(request, tmp_path):
+    """Write a captioner, with the backbone that the module names as BACKBONE."""
+    backbone = getattr(request.module, "BACKBONE", TINY)
+    return save_tiny_mini(tmp_path / "mini", SENTENCES, variant=backbone)
 
 
 @pytest.fixture

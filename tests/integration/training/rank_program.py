@@ -30,6 +30,7 @@ import torch
 from numpy.typing import NDArray
 from torch.distributed.tensor import DTensor
 
+import tests.tiny_models  # noqa: F401 - makes the backbone of tiny_mini known
 from capgen.cli.main import main
 from capgen.training.data import frozen_features
 from capgen.training.data.frozen_features import Front, FrozenFront

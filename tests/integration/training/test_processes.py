@@ -29,6 +29,9 @@ from tests.training_runs import (
     run_config,
 )
 
+# Its graph ships, so that processes share frozen features.
+BACKBONE = "lite0"
+
 # AdamW divides by the gradient's size: rounding grows with the rate.
 GENTLE = {"learning_rate": 1e-4, "decoder_learning_rate": 1e-4, "encoder_learning_rate": 1e-4}
 # 8 images are steps of 3, 3 and 2: not every process has an image of each step.

@@ -34,6 +34,9 @@ from tests.integration.training.test_resume import NOISE, assert_same
 from tests.minis import MiniImage, write_flickr8k
 from tests.training_runs import of_kind, run_config
 
+# Its graph ships, and frozen features are computed with it.
+BACKBONE = "lite0"
+
 
 def _resolve(flags, **places):
     """Return the one stage of a run without stages."""

@@ -13,6 +13,9 @@ from tests.minis import write_flickr8k
 from tests.rank_processes import run_ranks
 from tests.training_runs import eight_images, run_config
 
+# Its graph ships, and frozen features are computed with it.
+BACKBONE = "lite0"
+
 
 @pytest.fixture
 def file(tmp_path, mini):

@@ -22,7 +22,7 @@ from capgen.training.run.stop_request import StopRequest
 from capgen.training.run.train_stages import resume_run, train_stages
 from tests.integration.training.test_resume import NOISE, assert_same, events, weights
 from tests.minis import write_flickr8k
-from tests.tiny_models import save_tiny_mini
+from tests.tiny_models import TINY, save_tiny_mini
 from tests.training_runs import NO_NOISE, SENTENCES, eight_images
 
 STAGES = """
@@ -49,7 +49,7 @@ def place(tmp_path_factory):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as in the tests: the number changes the order of sums
     write_flickr8k(folder / "data", eight_images())
-    save_tiny_mini(folder / "mini", SENTENCES)
+    save_tiny_mini(folder / "mini", SENTENCES, variant=TINY)
     (folder / "stages.toml").write_text(STAGES, encoding="utf-8")
     yield folder
     torch.set_num_threads(threads)

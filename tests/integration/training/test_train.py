@@ -304,7 +304,7 @@ def test_a_run_from_a_captioner_names_its_true_encoder_and_decoder(tmp_path, dat
         **NO_NOISE,
     )
     (started,) = of_kind(RunStarted, train(config))
-    assert started.encoder.startswith("EfficientNet-lite")
+    assert started.encoder.startswith("EfficientNet-")
     assert started.decoder.startswith("GPT-2 ")
     settings = (tmp_path / "run" / "config.toml").read_text(encoding="utf-8")
     page = (tmp_path / "run" / "run.html").read_text(encoding="utf-8")
