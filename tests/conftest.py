@@ -56,8 +56,8 @@ for _name in ("HF_HUB_OFFLINE", "HF_TOKEN", "TRANSFORMERS_OFFLINE"):
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """One more than there are cores: tests also wait, for servers, disks and processes."""
-    return usable_cores() + 1
+    """Two more than there are cores: tests also wait, for servers, disks and processes."""
+    return usable_cores() + 2
 
 
 @pytest.hookimpl(wrapper=True)

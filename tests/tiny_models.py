@@ -30,7 +30,7 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from capgen.models.build import Captioning
 from capgen.models.build_mini import MiniConfig, build_mini
 from capgen.models.checkpoint import save_captioning
-from capgen.models.efficientnet import VARIANTS, BatchNorm
+from capgen.models.efficientnet import BatchNorm
 from capgen.models.provenance import Provenance
 from capgen.models.vocabulary import build_word_tokenizer
 from tests.minis import draw
@@ -38,8 +38,7 @@ from tests.minis import draw
 END_OF_TEXT = "<|endoftext|>"
 # A backbone of a third of a million weights; lite0 has three million, which training runs save
 # again and again.
-TINY = "tiny"
-VARIANTS[TINY] = (0.25, 0.25)
+TINY, TINY_SIZES = "tiny", (0.25, 0.25)
 
 
 def tiny_mini(

@@ -52,6 +52,7 @@ PROBLEMS: dict[str, ProblemKind] = {
     "image_truncated": ProblemKind("truncated image", fix="drop_image"),
     "image_unreadable": ProblemKind("image that cannot be decoded", fix="drop_image"),
     "image_too_large": ProblemKind("image with too many pixels", fix="drop_image"),
+    "image_needs_memory": ProblemKind("image that took more memory than was left"),
     "image_too_small": ProblemKind("image smaller than 32 pixels", fix="drop_image"),
     "image_extreme_aspect": ProblemKind("image with an aspect ratio over 5"),
     "image_blank": ProblemKind("image of one colour", fix="drop_image"),

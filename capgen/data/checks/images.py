@@ -33,7 +33,7 @@ _CODES = {
     "not_an_image": "image_not_an_image",
     "truncated": "image_truncated",
     "too_large": "image_too_large",
-    "memory": "image_too_large",
+    "memory": "image_needs_memory",
 }
 _SUFFIXES = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),

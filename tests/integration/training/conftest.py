@@ -5,9 +5,18 @@ from __future__ import annotations
 import pytest
 import torch
 
+from capgen.models.efficientnet import VARIANTS
 from tests.minis import write_flickr8k
-from tests.tiny_models import TINY, save_tiny_clip, save_tiny_gpt2, save_tiny_mini
+from tests.tiny_models import TINY, TINY_SIZES, save_tiny_clip, save_tiny_gpt2, save_tiny_mini
 from tests.training_runs import SENTENCES, eight_images
+
+
+@pytest.fixture(scope="package", autouse=True)
+def tiny_backbone():
+    """A backbone that only these tests know, in this and in forked processes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(VARIANTS, TINY, TINY_SIZES)
+        yield
 
 
 @pytest.fixture(autouse=True)

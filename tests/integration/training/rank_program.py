@@ -30,18 +30,20 @@ import torch
 from numpy.typing import NDArray
 from torch.distributed.tensor import DTensor
 
-import tests.tiny_models  # noqa: F401 - makes the backbone of tiny_mini known
 from capgen.cli.main import main
+from capgen.models.efficientnet import VARIANTS
 from capgen.training.data import frozen_features
 from capgen.training.data.frozen_features import Front, FrozenFront
 from capgen.training.optimization.micro_batches import MicroBatch
 from capgen.training.optimization.trainer import Trainer
 from capgen.training.validation.validate import Validation, Validator
+from tests.tiny_models import TINY, TINY_SIZES
 
 
 def run_rank(settings: list[Path]) -> int:
     """Train each run, or go on with it if it has begun; return the worst exit code."""
     torch.set_num_threads(1)
+    VARIANTS[TINY] = TINY_SIZES
     _with_faults(int(os.environ.get("RANK", "0")))
     return max(_work(file) for file in settings)
 
