@@ -12,7 +12,7 @@ from typing import Any
 
 from capgen.errors import DataError, DiskFullError, StorageError
 from capgen.file_types import HEAD_BYTES
-from capgen.overwriting import OWN_UNDO
+from capgen.overwriting import OWN_UNDO, real_place
 from capgen.paths import replace_file, storage_errors
 from capgen.temporary_files import remove_leftovers
 from capgen.undo_file import is_path, joined_parts, path_beside, read_entries, sha256_of
@@ -68,12 +68,13 @@ def undo(path: Path, *, dry_run: bool = False) -> Iterator[Undone]:
             yield Undone(path, f"line {number} is damaged: {what}")
             continue
         file = Path(entry["path"])
-        folder = Path(os.path.realpath(file)).parent
+        place = real_place(file)  # one file may have two names, through links
+        folder = Path(place).parent
         if folder not in swept and not dry_run:
             swept.add(folder)
             remove_leftovers(folder)
         undone = _undo_one(files, file, entry)
-        if undone.problem and _is_older(files, file, entry, earlier[entry["path"]]):
+        if undone.problem and _is_older(files, file, entry, earlier[place]):
             yield Undone(file, before=True)
         elif undone.problem == _CHANGED:  # perhaps by a run at the same time, whose entry follows
             later.append((file, entry))
@@ -88,26 +89,29 @@ class _Files:
 
     def __init__(self, *, dry_run: bool) -> None:
         self._dry_run = dry_run
-        self._would_be: dict[Path, str | None] = {}
+        self._undone: dict[str, list[dict[str, Any]]] = defaultdict(list)
 
     def read(self, path: Path) -> tuple[str | None, bytes | None]:
-        """Return a file's hash, None if there is no file, and its bytes if they can be known.
+        """Return a file's hash and its bytes, or None for both if there is no file.
 
         Raises:
             OSError: It cannot be read.
         """
-        if path in self._would_be:
-            return self._would_be[path], None
+        undone = self._undone.get(real_place(path), ())
+        if undone and undone[-1]["sha256_before"] is None:
+            return None, None
         try:
             content = path.read_bytes()
         except FileNotFoundError:
             return None, None
+        for entry in undone:  # rather than the bytes of many images, their changes are kept
+            content = joined_parts(entry["parts"], content) or b""
         return sha256_of(content), content
 
-    def put(self, path: Path, content: bytes | None, digest: str | None) -> None:
-        """Write what a file was, or remove one that was not there."""
+    def put(self, path: Path, content: bytes | None, entry: dict[str, Any]) -> None:
+        """Write what a file was before a change, or remove one that was not there."""
         if self._dry_run:
-            self._would_be[path] = digest
+            self._undone[real_place(path)].append(entry)
         elif content is None:
             with storage_errors(path):
                 path.unlink(missing_ok=True)
@@ -118,12 +122,12 @@ class _Files:
 def _states_before(
     entries: Sequence[tuple[int, dict[str, Any] | None]],
 ) -> dict[str, dict[str, str | None]]:
-    """Return for each path: hash after a change → hash before it; None is a missing file."""
+    """Return for each file: hash after a change → hash before it; None is a missing file."""
     states: dict[str, dict[str, str | None]] = defaultdict(dict)
     for _, entry in entries:
-        if entry is not None:
+        if entry is not None and is_path(entry["path"]):
             before = entry["sha256_before"]
-            known = states[str(entry["path"])]
+            known = states[real_place(Path(entry["path"]))]
             known[str(entry["sha256_after"])] = None if before is None else str(before)
     return states
 
@@ -158,12 +162,12 @@ def _undo_one(files: _Files, path: Path, entry: dict[str, Any]) -> Undone:
         return Undone(path, os.strerror(errno.ENOENT))
     if digest != entry["sha256_after"]:
         return Undone(path, _CHANGED)
-    if before is not None and current is not None:
-        restored = joined_parts(entry["parts"], current)
+    if before is not None:
+        restored = joined_parts(entry["parts"], current or b"")
         if restored is None or sha256_of(restored) != before:
             return Undone(path, "the undo file does not restore the original")
     try:
-        files.put(path, restored, before)
+        files.put(path, restored, entry)
     except DiskFullError:
         raise
     except StorageError as error:

@@ -62,6 +62,39 @@ def test_a_dry_run_tells_what_would_be_undone_and_changes_nothing(tmp_path: Path
     ]
 
 
+def test_a_dry_run_knows_a_file_by_its_other_name(tmp_path: Path) -> None:
+    log, real, link = (tmp_path / name for name in ("undo.jsonl", "real", "link"))
+    undo_file = UndoFile(log)
+    real.mkdir()
+    link.symlink_to(real)
+    undo_file.record(link / "a.jpg", [b"one"], [b"two"])
+    undo_file.record(real / "a.jpg", [b"two"], [b"three"])
+    (real / "a.jpg").write_bytes(b"three")
+    told = list(undo(log, dry_run=True))
+    assert [undone.problem for undone in told] == ["", ""]
+    assert list(undo(log)) == told
+    assert (real / "a.jpg").read_bytes() == b"one"
+    # And again: both were undone before.
+    for dry_run in (True, False):
+        assert [(one.problem, one.before) for one in undo(log, dry_run=dry_run)] == [("", True)] * 2
+
+
+def test_a_dry_run_finds_an_earlier_change_that_cannot_be_undone(tmp_path: Path) -> None:
+    log, photo = UndoFile(tmp_path / "undo.jsonl"), tmp_path / "a.jpg"
+    log.record(photo, [b"one"], [b"two"])
+    log.record(photo, [b"two"], [b"three"])
+    first, second = map(json.loads, log.path.read_text().splitlines())
+    first["parts"] = ["b3V0"]
+    log.path.write_text("".join(json.dumps(entry) + "\n" for entry in (first, second)))
+    photo.write_bytes(b"three")
+    told = list(undo(log.path, dry_run=True))
+    assert [undone.problem for undone in told] == [
+        "",
+        "the undo file does not restore the original",
+    ]
+    assert list(undo(log.path)) == told
+
+
 @pytest.mark.parametrize("content", [b"", b"a dog\nand mine\n"])
 def test_a_file_that_was_made_and_changed_since_stays(tmp_path: Path, content: bytes) -> None:
     log, made = UndoFile(tmp_path / "undo.jsonl"), tmp_path / "a.txt"
