@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import sys
+import signal
 
 
 def run() -> None:
     """Run the command line; Ctrl-C ends it without a traceback while it is being loaded, too."""
-    try:
-        from capgen.cli import main
-    except KeyboardInterrupt:
-        sys.exit(130)  # `main.INTERRUPTED`
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is signal.default_int_handler:
+        # An exception could come out of an import as any other, with its traceback.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from capgen.cli import main
+
+    signal.signal(signal.SIGINT, handler)
     main.run()
 
 
