@@ -37,9 +37,7 @@ def text_sidecar(
     Raises:
         UnreadableTextError: The old encoding is unknown, or cannot hold the caption.
     """
-    lines_of_text = (joined_tags((caption, *tags)) for caption in captions)
-    # Trainers read the first line only; paragraphs become one.
-    added = [" ".join(filter(None, _LINE_END.split(line))) for line in lines_of_text]
+    added = [_line(joined_tags((caption, *tags))) for caption in captions]
     lines = "".join(f"{line}\n" for line in added)
     if policy == "overwrite" or not before:
         return encoded(lines, "utf-8")
@@ -65,6 +63,18 @@ def text_sidecar(
     return (
         mark + encoded(new + between, encoding) + before[len(mark) :] + encoded(missing, encoding)
     )
+
+
+def has_caption(data: bytes, caption: str) -> bool:
+    """Whether a new file of `text_sidecar` has a caption, with whatever tags."""
+    line = _line(caption)
+    lines = data.decode("utf-8", "replace").removesuffix("\n").split("\n")
+    return any(each == line or each.startswith(joined_tags((line, ""))) for each in lines)
+
+
+def _line(text: str) -> str:
+    """Return a text as one line: trainers read the first line only."""
+    return " ".join(filter(None, _LINE_END.split(text)))
 
 
 def encoded(text: str, encoding: str) -> bytes:

@@ -11,7 +11,7 @@ from capgen.config import MetadataOptions
 from capgen.errors import DiskFullError, ProtectedFileError, StorageError, UsageError
 from capgen.file_types import kind_of_suffix
 from capgen.images.metadata import Unwritable
-from capgen.output.sidecar_text import UnreadableTextError, text_sidecar
+from capgen.output.sidecar_text import UnreadableTextError, has_caption, text_sidecar
 from capgen.output.sidecar_xmp import SidecarContent, XmpPlaces, has_texts, xmp_sidecar
 from capgen.overwriting import SIDECAR, InputFiles, check_output, real_place
 from capgen.paths import (
@@ -127,7 +127,7 @@ class Sidecars:
         data = path.read_bytes()
         if self.undo is None or self._xmp is not None:
             return self.undo is not None and self.undo.caption_of(data, reviewed=True) == caption
-        return self.undo.may_replace(path, data, reviewed=True) and caption.encode() in data
+        return self.undo.may_replace(path, data, reviewed=True) and has_caption(data, caption)
 
     def check(self, images: Iterable[Path], outputs: Sequence[Path] = ()) -> None:
         """Raise ProtectedFileError if a sidecar would replace a file that must not be lost.

@@ -456,3 +456,17 @@ def test_a_caption_that_was_rejected_after_it_was_written_is_told(run: Run, plac
     if place == ("--sidecar", ".txt"):
         Path("p/b.txt").write_text("mine")
         assert "still there" not in run("apply", "captions.jsonl", *place)[2]
+
+
+@pytest.mark.parametrize("rejected", ["a dog", "", "a \ud83d"])
+def test_another_caption_of_the_image_that_was_rejected_is_not_there(
+    run: Run, rejected: str
+) -> None:
+    (made,) = photos("p/a.jpg")
+    write("captions.jsonl", [replace(made, text="a dog runs")])
+    run("apply", "captions.jsonl", "--sidecar", ".txt")
+    assert Path("p/a.txt").read_text() == "a dog runs\n"
+    other = replace(made, text=rejected)
+    decide(write("captions.jsonl", [other]), {Hashed(other): ("rejected", rejected)})
+    code, _, err = run("apply", "captions.jsonl", "--sidecar", ".txt")
+    assert (code, "1 rejected" in err, "still there" in err) == (0, True, False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from capgen.output.sidecar_text import UnreadableTextError, text_sidecar
+from capgen.output.sidecar_text import UnreadableTextError, has_caption, text_sidecar
 
 DOG = ["a dog"]
 
@@ -67,3 +67,22 @@ def test_several_captions_are_not_added_again_to_a_file_of_theirs(
 def test_a_separator_that_the_encoding_cannot_hold() -> None:
     with pytest.raises(UnreadableTextError, match="cp1252 cannot hold"):
         text_sidecar(DOG, b"caf\xe9", "append", " 犬 ")
+
+
+@pytest.mark.parametrize(
+    ("captions", "tags", "caption", "has"),
+    [
+        (["a dog runs"], (), "a dog runs", True),
+        (["a dog runs"], (), "a dog", False),
+        (["a dog runs"], (), "", False),
+        ([""], (), "", True),
+        (["a dog", "it runs"], (), "it runs", True),
+        (["a dog"], ("dog", "grass"), "a dog", True),
+        (["two\r\nlines"], (), "two\nlines", True),
+        (["a dog"], (), "a \ud83d", False),
+    ],
+)
+def test_the_captions_of_a_new_file_are_found_in_it(
+    captions: list[str], tags: tuple[str, ...], caption: str, has: bool
+) -> None:
+    assert has_caption(text_sidecar(captions, tags=tags), caption) is has
