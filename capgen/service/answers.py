@@ -10,6 +10,7 @@ from typing import Any
 from starlette.responses import Response
 
 from capgen.errors import CapgenError, DeviceMemoryError, NetworkError, UsageError
+from capgen.records import CaptionFailure
 
 _FLAG = re.compile(r"--([a-z][a-z-]*[a-z])")
 _TYPES = {
@@ -18,6 +19,8 @@ _TYPES = {
     404: "not_found_error",
     429: "rate_limit_error",
 }
+# Failures that are not the image's: of the server that the model is on, and of this machine.
+_NOT_THE_IMAGE = {"endpoint": 502, "unavailable": 502, "memory": 503}
 
 
 class RequestError(Exception):
@@ -79,6 +82,11 @@ def answer_of(error: RequestError) -> Response:
     return error_answer(
         error.status, error.message, error.hint, code=error.code, headers=error.headers
     )
+
+
+def status_of(failure: CaptionFailure, of_image: int) -> int:
+    """Return the status for an image without a caption; `of_image` where that is its fault."""
+    return _NOT_THE_IMAGE.get(failure.code, of_image)
 
 
 def answer_of_capgen(error: CapgenError) -> Response:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from capgen.records import CaptionFailure, Record
-from capgen.service.answers import RequestError, json_answer
+from capgen.service.answers import RequestError, json_answer, status_of
 from capgen.service.bodies import Bodies
 from capgen.service.captioning import CaptionService, Incoming
 from capgen.service.data_urls import image_at
@@ -18,8 +18,6 @@ from capgen.service.forms import read_form
 from capgen.service.waiting import while_connected
 
 MOST_IMAGES = 64
-# Failures of the server that the model is on, not of the image.
-_UPSTREAM = ("endpoint", "unavailable")
 
 
 class CaptionRoutes:
@@ -96,5 +94,5 @@ def _answer(records: Sequence[Record]) -> Response:
     (record,) = records
     status = 200
     if isinstance(record, CaptionFailure):
-        status = 502 if record.code in _UPSTREAM else 422
+        status = status_of(record, 422)
     return json_answer(record.to_dict(), status)

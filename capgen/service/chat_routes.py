@@ -10,14 +10,12 @@ from starlette.routing import Route
 
 from capgen.models.folder import ModelFolder
 from capgen.records import CaptionFailure
-from capgen.service.answers import RequestError, json_answer
+from capgen.service.answers import RequestError, json_answer, status_of
 from capgen.service.bodies import Bodies
 from capgen.service.captioning import CaptionService
 from capgen.service.chat import read_chat, within
 from capgen.service.chat_answers import completion, events
 from capgen.service.waiting import while_connected
-
-_UPSTREAM = ("endpoint", "unavailable")
 
 
 class ChatRoutes:
@@ -51,7 +49,7 @@ class ChatRoutes:
             work = self._service.records([asked.image], asked.options)
             (record,) = await while_connected(request, work, self._seconds)
         if isinstance(record, CaptionFailure):
-            status = 502 if record.code in _UPSTREAM else 400
+            status = status_of(record, 400)
             raise RequestError(status, record.message, record.hint, code=record.code)
         record = replace(record, notes=(*asked.notes, *record.notes))
         if not asked.stream:

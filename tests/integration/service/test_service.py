@@ -19,6 +19,7 @@ from capgen import Captioner
 from capgen.captioning.captioner import Captioner as CaptionerClass
 from capgen.captioning.prepare import Prepared
 from capgen.config import ImageLimits
+from capgen.images import decoding_memory
 from capgen.service import server
 from capgen.service.batcher import Batcher
 from tests import tiny_prompted
@@ -112,6 +113,21 @@ def test_a_failing_image_is_a_record(running: Running, images: list[Path]) -> No
     assert both.status_code == 200
     good, bad = both.json()["records"]
     assert good["caption"] and bad["error"]["code"] == "not_an_image" and bad["model"] == "mini"
+
+
+def test_too_little_memory_is_no_fault_of_the_request(
+    monkeypatch: pytest.MonkeyPatch, running: Running, images: list[Path]
+) -> None:
+    monkeypatch.setattr(decoding_memory, "_SMALL", 0)
+    monkeypatch.setattr(decoding_memory, "available_memory", lambda: 1)
+    answer = running.captions(images[0])
+    assert answer.status_code == 503 and answer.json()["error"]["code"] == "memory"
+    parts = [{"type": "image_url", "image_url": {"url": data_url(images[0])}}]
+    body = {"model": "mini", "messages": [{"role": "user", "content": parts}]}
+    answer = running.client.post("/v1/chat/completions", json=body)
+    assert answer.status_code == 503
+    assert answer.json()["error"]["code"] == "memory"
+    assert answer.json()["error"]["type"] == "server_error"
 
 
 @pytest.mark.parametrize(
