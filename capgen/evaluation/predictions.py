@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from capgen.data.cache.file_hashes import hash_files
@@ -99,7 +99,7 @@ def names_of_files(paths: Sequence[Path]) -> list[str]:
         sizes = range(2, len(own) + 1) if others else ()
         ends = (own[-size:] for size in sizes if not any(o[-size:] == own[-size:] for o in others))
         end = next(ends, None)
-        names.append(path.name if end is None else "/".join(end))
+        names.append(path.name if end is None else PurePath(*end).as_posix())
     return names
 
 

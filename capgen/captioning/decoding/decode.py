@@ -7,20 +7,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from capgen.captioning.decoding.beam_search import BeamSearch
-from capgen.captioning.decoding.hypotheses import (
-    Hypothesis,
-    StepModel,
-    TokenIds,
-)
+from capgen.captioning.decoding.hypotheses import Hypothesis, StepModel, TokenIds
 from capgen.captioning.decoding.sampling import Sampling
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError
-
-if TYPE_CHECKING:
-    pass
 
 
 def decode(

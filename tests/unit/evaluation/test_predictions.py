@@ -310,6 +310,7 @@ def test_two_captions_of_a_image_are_refused_under_whatever_names() -> None:
         (("a/said.json", "b/said.json"), ["a/said.json", "b/said.json"]),
         (("x/a/said.json", "y/a/said.json"), ["x/a/said.json", "y/a/said.json"]),
         (("a/said.json", "b/../a/said.json"), ["said.json", "said.json"]),
+        (("/said.json", "/a/said.json"), ["/said.json", "a/said.json"]),
     ],
 )
 def test_names_tell_files_apart(files: tuple[str, ...], names: list[str]) -> None:

@@ -222,3 +222,12 @@ def test_neither_is_better_where_no_ngram_matches() -> None:
     found = compare(first, score_captions(long, references, metrics=["bleu"]), seed=0)
     assert (found["BLEU-4"].ties, found["BLEU-4"].losses) == (7, 1)
     assert found["BLEU-2"].ties == 0  # "a dog" is in both
+
+
+def test_images_are_compared_by_name_in_whatever_order(good: ScoreReport) -> None:
+    turned = dict(reversed(PREDICTIONS["plausible"].items()))
+    again = score_captions(turned, REFERENCES, metrics=METRICS)
+    assert again.image_ids != good.image_ids
+    for name, item in compare(good, again, seed=0).items():
+        assert (item.wins, item.ties, item.losses) == (0, len(REFERENCES), 0), name
+        assert item.p_value == 1
