@@ -39,9 +39,10 @@ def nothing_computed(
     reasons = list(dict.fromkeys([*left_out.values(), *map(sentence, errors)]))
     if errors and len(reasons) == 1:
         return errors[0]
+    language = ", or say which language this is with --language" if left_out else ""
     return MetricError(
         f"None of the metrics can be computed: {' '.join(reasons)}".removesuffix("."),
-        hint="Choose others with --metrics, or say which language this is with --language.",
+        hint=f"Choose others with --metrics{language}.",
     )
 
 

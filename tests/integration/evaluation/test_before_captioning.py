@@ -150,3 +150,13 @@ def test_nothing_is_unpacked_for_a_metric_that_is_left_out(
         events = list(evaluation_events(GOOD, data, config=config))
         (started,) = [event for event in events if isinstance(event, ScoringStarted)]
         assert not started.note
+
+
+def test_models_that_are_not_there_are_not_a_matter_of_language(tmp_path: Path) -> None:
+    nowhere = str(tmp_path / "nowhere")
+    models: dict[str, Any] = {"clip_model": nowhere, "bert_model": str(tmp_path / "neither")}
+    error = refused(metrics="clipscore,bertscore", bert_layer=1, **models)
+    assert "nowhere" in error.message and "neither" in error.message
+    assert error.hint == "Choose others with --metrics."
+    error = refused(german(), metrics="meteor,clipscore", language="de", clip_model=nowhere)
+    assert "--language" in error.hint

@@ -16,7 +16,7 @@ from PIL import Image
 from capgen.cli.main import main
 from capgen.config import EvalConfig
 from capgen.digests import files_digest
-from capgen.errors import ModelNotFoundError, UsageError
+from capgen.errors import ModelNotFoundError, StorageError, UsageError
 from capgen.evaluation.evaluate import evaluate
 from capgen.evaluation.evaluation_set import EvaluationSet, evaluation_set
 from capgen.metrics.ptb.tokenizer import tokenize
@@ -215,6 +215,21 @@ def test_rows_of_a_paper(folder: Path, capsys: pytest.CaptureFixture[str]) -> No
     head, *shown = capsys.readouterr().out.splitlines()
     assert head.startswith("model,BLEU-1,")
     assert [row.partition(",")[0] for row in shown] == models
+
+
+def test_a_full_disk_costs_no_scores(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, text: str) -> None:
+        raise StorageError(f"No space left to write {path}")
+
+    monkeypatch.setattr("capgen.paths.write_text", full)
+    models = [str(folder / name) for name in ("best-eval", "best-loss")]
+    place = ["--data-dir", str(folder / "data"), "--split", "val", "--limit", "2", "--no-speed"]
+    options = ["--metrics", "bleu", "--json", str(folder / "full.json")]
+    assert main(["models", "compare", *models, *place, *options]) == 1
+    out, err = capsys.readouterr()
+    assert "No space left to write" in err and "BLEU-4" in out
 
 
 @needs_browser
