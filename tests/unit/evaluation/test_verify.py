@@ -188,6 +188,28 @@ def test_comparisons(references: Path, tmp_path: Path) -> None:
     assert (unlike.where, unlike.reported) == ("difference BLEU-4 p_value", 0.001)
 
 
+@pytest.mark.parametrize(
+    ("version", "places"), [("0.1.0", {"METEOR"}), ("0.2.0", {"METEOR", "BLEU-3"})]
+)
+def test_older_comparisons_had_no_ties_where_no_ngram_of_bleu_matches(
+    references: Path, tmp_path: Path, version: str, places: set[str]
+) -> None:
+    data = read_references(references)
+    both = compare(*(evaluate(said, data, config=CONFIG) for said in (GOOD, POOR)))
+    path = tmp_path / "both.json"
+    path.write_text(dump_json(both.to_dict()))
+
+    def age(record: Any) -> None:
+        record["second"]["stamp"]["versions"]["capgen"] = version
+        for name in ("BLEU-3", "METEOR"):
+            record["differences"][name].update(wins=2, ties=0, losses=1, p_value=0.2)
+
+    change(path, age)
+    first, second = read_report(path)
+    found = verify(second, data, first=verify(first, data).evaluation)
+    assert {item.where.split()[1] for item in found.unlike} == places
+
+
 def test_comparisons_of_models_that_failed_at_some_images(references: Path, tmp_path: Path) -> None:
     data = read_references(references)
     fewer = {**POOR, "dog.jpg": None}
