@@ -73,3 +73,12 @@ def test_wrong_values_are_refused() -> None:
         ApplyOptions(only="some")
     with pytest.raises(UsageError, match="--min-confidence"):
         ApplyOptions(min_confidence=2)
+
+
+def test_what_was_rejected_is_known_from_what_is_left_out_for_other_reasons() -> None:
+    for only in (None, "accepted", "edited"):
+        chosen = choose(RECORDS, ApplyOptions(only=only, min_confidence=None if only else 0.99))
+        assert sum(chosen.left_out.values()) > len(chosen.rejected) == chosen.left_out["rejected"]
+        assert {record.review.verdict for record in chosen.rejected if record.review} == {
+            "rejected"
+        }

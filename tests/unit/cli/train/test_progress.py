@@ -14,11 +14,15 @@ from capgen.cli.train.progress import TrainingScreen
 from capgen.errors import StorageError
 from capgen.records import (
     EpochEvent,
+    LimitPassed,
+    Notice,
     PreparationEvent,
     RunCreated,
     RunFinished,
     RunResumed,
     RunStarted,
+    SampleEvent,
+    StageFinished,
     StageStarted,
     StepEvent,
     TestEvent,
@@ -131,3 +135,22 @@ def test_a_run_that_a_full_disk_ended_says_how_to_go_on() -> None:
     with pytest.raises(StorageError) as caught:
         render(work())
     assert caught.value.hint == "Free some space."
+
+
+def test_notices_limits_samples_and_stages_are_told(clock, capsys) -> None:
+    with TrainingScreen() as screen:
+        screen.show(Notice(message="few images"))
+        screen.show(
+            LimitPassed(epoch=1, setting="max_repetition", value=0.5, limit=0.1, message="too much")
+        )
+        for followed in (False, True):  # those that are followed are on the run's page
+            screen.show(
+                SampleEvent(
+                    epoch=1, image="a", caption="a dog runs", references=(), followed=followed
+                )
+            )
+        screen.show(StageFinished(stage="warm", number=1, epochs=1, steps=5, seconds=65.0))
+    told = capsys.readouterr().err
+    assert "note: few images\n" in told and "note: too much\n" in told
+    assert told.count("a dog runs") == 1
+    assert "stage warm done in 1:05" in told
