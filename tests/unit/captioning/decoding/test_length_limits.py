@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 
 from capgen.captioning.caption_length import words_in
 from capgen.captioning.decoding.ending import ended_in_time, ends_well
-from capgen.captioning.decoding.hypotheses import Hypothesis, TokenIds, hypothesis
+from capgen.captioning.decoding.finished_captions import FinishedCaptions
+from capgen.captioning.decoding.hypotheses import (
+    Hypothesis,
+    TokenIds,
+    hypothesis,
+    log_softmax,
+)
 from capgen.captioning.decoding.length_limits import LengthLimits, TokenLengths
 from capgen.captioning.decoding.phrases import Phrases
 from capgen.captioning.decoding.token_bytes import TokenBytes
@@ -172,3 +178,27 @@ def test_what_stopped_at_the_longest_caption_says_so() -> None:
     assert {each.cut for each in found} == {True, False}
     assert all(each.cut == (each.ids[-1] != END) for each in found)
     assert not hypothesis([END], [0.0], 1.0).cut
+
+
+def test_beams_know_which_of_them_end_behind_half_a_phrase(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[tuple[int, tuple[int, ...], bool]] = []
+    add = FinishedCaptions.add
+
+    def seen(self: Any, image: int, ids: Any, log_probs: Any, *, half: bool) -> None:
+        if self._limits is not None:
+            told.append((int(image), tuple(map(int, ids)), half))
+        add(self, image, ids, log_probs, half=half)
+
+    monkeypatch.setattr(FinishedCaptions, "add", seen)
+    both = set()
+    for seed in range(8):
+        told.clear()
+        run(DecodeSettings(beams=3, max_length=9, max_words=2), seed, images=2)
+        script = random_script(SIZE, seed=seed)
+        for image, ids, half in told:
+            scores = log_softmax(script(image, (START, *ids[:-1]))[None])
+            assert half == PHRASES.half(scores)[0]
+            both.add(half)
+    assert len(both) == 2
