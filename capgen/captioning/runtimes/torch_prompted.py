@@ -42,10 +42,10 @@ from capgen.config import DecodeSettings, ModelOptions
 from capgen.config.templates import placeholders
 from capgen.errors import ImageError, ModelError, UsageError
 from capgen.models.chat import CLOSED_PROMPTS, ChatText, ChatWriter
-from capgen.models.device_memory import device_memory_errors
 from capgen.models.folder import ModelFolder
 from capgen.models.foreign_errors import first_line, model_errors
 from capgen.models.loading import quiet_transformers
+from capgen.models.out_of_memory import device_memory_errors
 from capgen.models.processors import load_processor, share_tokenizers
 from capgen.models.prompted import load_prompted, needs_own_code, placement, prompted_dtype
 from capgen.models.torch_devices import attention_of_any_shape, choose_device
