@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 import capgen
 import capgen.metrics.chair as chair
@@ -47,6 +47,12 @@ _PACKAGES = {
     "spice": ("pycocoevalcap",),
     "spider": ("pycocoevalcap",),
 }
+
+
+def lower_is_better(scores: Iterable[str]) -> str:
+    """Return a sentence on those of some scores of which less is better, or ""."""
+    names = [shown_name(name) for name in scores if name in LOWER_IS_BETTER]
+    return f"{', '.join(names)}: lower is better." if names else ""
 
 
 def shown_name(score: str) -> str:

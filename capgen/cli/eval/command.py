@@ -161,6 +161,12 @@ def eval_command(
     from capgen.metrics.definitions import check_names
 
     check_names(config.metric_names)
+    if not (judged.dataset or judged.data_dir or judged.references):
+        raise UsageError(
+            "There is nothing to score against",
+            hint="Give --dataset NAME (see `capgen data list`), --data-dir PATH or "
+            "--references FILE.",
+        )
     table = None if document_frequencies is None else DocumentFrequencies.load(document_frequencies)
     data = evaluation_set(
         judged.dataset,
@@ -192,6 +198,9 @@ def eval_command(
         label = f"{doing} ({system.name})"
         results[place] = follow(events, console, label, len(data.examples), told)
     comparison = None if judged.compare is None else compare_evaluations(results[0], results[1])
+    for note in comparison.notes if comparison else ():
+        if note not in told:
+            console.note(note)
     try:
         output.write_json(console, (comparison or results[0]).to_dict())
         if output.html_file is not None:
