@@ -248,7 +248,7 @@ def test_a_data_set_that_is_not_installed(report: Path) -> None:
 
     change(report, name)
     (one,) = read_report(report)
-    with pytest.raises(UsageError, match="the data set nowhere8k, which is not installed"):
+    with pytest.raises(UsageError, match="set nowhere8k: Unknown data set 'nowhere8k'"):
         data_of_report(one, report)
 
 
