@@ -447,6 +447,16 @@ def test_a_split_of_a_file_of_references_is_refused(
     assert "--references FILE" in err
 
 
+def test_captions_in_files_are_not_decoded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    references, said = write_captions(tmp_path)
+    arguments = ("--references", references, "--predictions", said)
+    for more in ((), ("--compare", said)):
+        code, _, err = run(capsys, *arguments, *more, "--beams", "5")
+        assert (code, "--beams is for models" in err) == (2, True)
+
+
 def test_rows_of_a_paper_have_the_names_given(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
