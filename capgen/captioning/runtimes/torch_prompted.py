@@ -39,10 +39,10 @@ from capgen.captioning.thinking import answer_begins
 from capgen.config import DecodeSettings, ModelOptions
 from capgen.errors import ModelError, UsageError
 from capgen.models.chat import CLOSED_PROMPTS
-from capgen.models.device_memory import device_memory_errors
 from capgen.models.folder import ModelFolder
 from capgen.models.foreign_errors import model_errors
 from capgen.models.loading import quiet_transformers
+from capgen.models.out_of_memory import device_memory_errors
 from capgen.models.prompted import load_prompted, needs_own_code, placement, prompted_dtype
 from capgen.models.torch_devices import attention_of_any_shape, choose_device
 
