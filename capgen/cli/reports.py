@@ -77,7 +77,7 @@ class ReportFiles:
             )
         if self.row_names and len(self.row_names) != systems:
             raise UsageError(
-                f"--row-name is given {len(self.row_names)} times, and there are {systems} rows",
+                f"--row-name must be given for each row: {systems}, not {len(self.row_names)}",
                 hint="Repeat it, in the order of the rows.",
             )
         if self.printed and self.format != "table":

@@ -39,7 +39,7 @@ class EvalConfig:
         "meteor_1_5, and with Java too spice and spider.",
     )
     split: str = setting("test", "Split of the data set: val, test or train.")
-    limit: int | None = setting(None, "Use only the first N images of the split.", low=1)
+    limit: int | None = setting(None, "Use only the first N images of the split, by name.", low=1)
     language: str = setting(
         "",
         "Language of the captions, as in en or pt-BR; metrics that cannot read it are left out. By "
@@ -121,7 +121,7 @@ class CalibrateConfig:
 
     split: str = setting("val", "Split of the data set to fit on.", panel="Input")
     limit: int | None = setting(
-        None, "Use only the first N images of the split.", low=1, panel="Input"
+        None, "Use only the first N images of the split, by name.", low=1, panel="Input"
     )
     drawn: int = setting(
         300, "Generated patterns to add as images that the model should be unsure about.", low=0

@@ -13,7 +13,7 @@ from capgen.errors import MetricError
 from capgen.evaluation.chosen_images import ranking_metric
 from capgen.evaluation.evaluate import scored
 from capgen.evaluation.result import Evaluation
-from capgen.metrics import bootstrap
+from capgen.metrics import bootstrap, n_best
 from capgen.metrics.bootstrap import Difference
 from capgen.records import SCHEMA_VERSION
 
@@ -35,7 +35,20 @@ class Comparison:
     @property
     def notes(self) -> tuple[str, ...]:
         """Caveats about the numbers, as sentences."""
-        return tuple(dict.fromkeys((*self.first.notes, *self.second.notes)))
+        return tuple(dict.fromkeys((*self.first.notes, *self.second.notes, *self._caveats)))
+
+    @property
+    def _caveats(self) -> tuple[str, ...]:
+        """What makes some of the scores no fair comparison."""
+        if n_best.SELF_CIDER_NAME not in self.differences:
+            return ()
+        first, second = self.first.captions_per_image, self.second.captions_per_image
+        if first == second:
+            return ()
+        return (
+            f"The first system has {first:.3g} captions per image and the second {second:.3g}: "
+            "scores of diversity depend on that.",
+        )
 
     def disagreements(self, count: int) -> list[tuple[str, float]]:
         """Return the `count` images with the largest differences (first minus second).

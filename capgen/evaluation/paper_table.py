@@ -13,7 +13,7 @@ from capgen.evaluation.result import Evaluation
 from capgen.evaluation.systems import is_predictions
 from capgen.images.decoders import printable
 from capgen.metrics.bootstrap import Difference, Interval
-from capgen.metrics.definitions import shown_name
+from capgen.metrics.definitions import lower_is_better, shown_name
 from capgen.metrics.meteor_1_5 import resources
 from capgen.tables.formulas import spreadsheet_text
 
@@ -176,6 +176,8 @@ def _about(evaluation: Evaluation) -> str:
 def _explained(rows: Sequence[_Row], mark: str) -> list[str]:
     """Return sentences that a reader of the numbers needs."""
     told = ["All scores are times 100, CIDEr-D too."]
+    if lower := lower_is_better(_metrics(rows)):
+        told.append(lower)
     if any(row.differences for row in rows):
         told.append(f"{mark}: differs from the first row, p < {_SIGNIFICANT} (paired bootstrap).")
     return told

@@ -80,7 +80,9 @@ class Predictions:
         if missing:
             raise MetricError(
                 f"{self.name}: no prediction for {some_images(missing)} of {where}",
-                hint="Predict the whole split, or score only its first images with --limit.",
+                hint="Predict the whole split, or score its first images by name, with --limit."
+                if data.split
+                else "Predict them too, or leave the other images out of the references.",
             )
         return {image_id: outcomes[image_id] for image_id in data.by_id}
 

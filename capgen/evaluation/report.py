@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import capgen.evaluation.report_sections as report_sections
+import capgen.evaluation.word_sections as word_sections
 from capgen.evaluation.chosen_images import best, drawn, ranking_metric, worst
 from capgen.evaluation.compare import Comparison
 from capgen.evaluation.report_sections import Attend
 from capgen.evaluation.result import Evaluation
+from capgen.evaluation.word_recall import word_recalls
 from capgen.pages.page import write_page
 
 # Anchor, heading, lead sentences, and images of a group of examples.
@@ -44,6 +46,8 @@ def write_report(
         evaluation=evaluation,
         comparison=comparison,
         systems=systems,
+        words=word_sections,
+        said=word_recalls(systems),
         groups=_groups(evaluation),
         heat_maps_of=report_sections.heat_maps_by(attend),
     )

@@ -117,8 +117,7 @@ def data_of_report(
         return evaluation_set(name, split=split, limit=limit)
     except CapgenError as error:
         raise UsageError(
-            f"{place} was scored against the data set {name}, which is not installed: "
-            f"{error.message}",
+            f"{place} was scored against the data set {name}: {error.message}",
             hint="Say where it is with --data-dir, or under which name with --dataset. "
             f"{error.hint or ''}".strip(),
         ) from error

@@ -67,6 +67,12 @@ class Evaluation:
         note = f"Scores are over {scored:,} of {total:,} images: {', '.join(reasons)}."
         return (note, *self.scores.notes)
 
+    @property
+    def captions_per_image(self) -> float:
+        """How many captions there are for an image, on average, further ones included."""
+        further = self.evidence.alternatives
+        return 1 + sum(len(further.get(name, ())) for name in self.captions) / len(self.captions)
+
     def of(self, image_id: str) -> dict[str, float]:
         """Return the scores of one image, by metric."""
         index = self.scores.image_ids.index(image_id)

@@ -215,11 +215,12 @@ def _compared(
     def there(reported: Mapping[str, Any]) -> dict[str, Any]:
         return {k: v for k, v in reported.items() if complete or k in computed["corpus"]}
 
+    # What the scores depend on is first: where it differs, that is why they do.
+    yield from _pairs("stamp", _some(record["stamp"], _STAMPED), computed["stamp"])
+    yield from _pairs("data", _some(record["data"], _OF_DATA), evaluation.data.to_dict())
     yield from _pairs("corpus", there(record["corpus"]), computed["corpus"])
     yield from _pairs("interval", there(record["intervals"]), ends)
     yield from _pairs("language", record["language"], computed["language"])
-    yield from _pairs("stamp", _some(record["stamp"], _STAMPED), computed["stamp"])
-    yield from _pairs("data", _some(record["data"], _OF_DATA), evaluation.data.to_dict())
     for row in record["images"]:
         yield from _pairs(f"image {row['image_id']}", there(row["scores"]), rows[row["image_id"]])
 

@@ -42,7 +42,7 @@ def class_tables(found: WordRecalls) -> list[Table]:
         ]
     heads = [f"{what} of {name}" for what in ("Recall", "Precision") for name in found.names]
     cells = [recall + precision for recall, precision in zip(recalls, precisions, strict=True)]
-    about = f"What the models say, by class of word, {images}"
+    about = f"What the captions say, by class of word, {images}"
     return [_by_class(found, about, heads, cells)]
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib.metadata
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 import capgen
 import capgen.metrics.chair as chair
@@ -49,6 +50,12 @@ _PACKAGES = {
 }
 
 
+def lower_is_better(scores: Iterable[str]) -> str:
+    """Return a sentence on those of some scores of which less is better, or ""."""
+    names = [shown_name(name) for name in scores if name in LOWER_IS_BETTER]
+    return f"{', '.join(names)}: lower is better." if names else ""
+
+
 def shown_name(score: str) -> str:
     """Return what tables for people call a score; records keep its own name."""
     return _SHOWN.get(score, score)
@@ -66,9 +73,10 @@ def _meant(name: str) -> str:
     if not name.strip() or re.search(r"\w[\s;|]+\w", name):
         return "Separate metrics with commas, as in bleu,cider_d."
     key = re.sub(r"[^a-z0-9]+", "_", name.lower())
-    if key == "cider":
+    closest = difflib.get_close_matches(key, METRICS, n=1)
+    if closest == ["cider"]:
         return "What papers call CIDEr is mostly 'cider_d'; 'cider' is the plain one."
-    if key == "meteor":
+    if closest == ["meteor"]:
         return "What papers call METEOR is 'meteor_1_5'; 'meteor' is NLTK's, which is higher."
     return did_you_mean(key, METRICS)
 

@@ -17,9 +17,9 @@ from PIL import Image
 from transformers import AutoModel
 
 from capgen.errors import ModelError
-from capgen.models.device_memory import device_memory_errors
 from capgen.models.folder import ModelFolder
 from capgen.models.loading import load_config, load_weights, quiet_transformers
+from capgen.models.out_of_memory import device_memory_errors
 from capgen.models.processors import load_processor
 
 Features = npt.NDArray[np.float32]

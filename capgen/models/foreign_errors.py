@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import CancelledError
 
 from capgen.errors import CapgenError, ModelError
-from capgen.models.device_memory import is_out_of_memory
+from capgen.models.out_of_memory import is_out_of_memory
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,6 @@ import torch
 from transformers import AutoModel, GPT2Tokenizer, RobertaTokenizer
 
 from capgen.errors import ModelError
-from capgen.models.device_memory import device_memory_errors
 from capgen.models.folder import ModelFolder
 from capgen.models.loading import (
     load_config,
@@ -24,6 +23,7 @@ from capgen.models.loading import (
     quiet_transformers,
     reported,
 )
+from capgen.models.out_of_memory import device_memory_errors
 
 Vectors = npt.NDArray[np.float32]
 _POSITIONS = 512

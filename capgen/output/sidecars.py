@@ -40,9 +40,9 @@ class Sidecars:
             them XMP, into which captions are merged.
         on_existing: What to do with an existing sidecar: `skip` keeps it, `update` replaces what
             capgen wrote, and keeps the rest; `overwrite` replaces it, `append` and `prepend` add
-            the caption, in the file's encoding. A caption that
-            is there already is not added again, so a repeated run changes nothing. In XMP only
-            the caption is skipped, replaced or added to; everything else stays.
+            the caption, in the file's encoding. A caption that is there already is not added
+            again, so a repeated run changes nothing. In XMP only the caption is skipped, replaced
+            or added to; everything else stays.
         inputs: Files that no sidecar may replace. Images and other files of a known kind
             are never replaced.
         options: The separator, and the fields of XMP that get the caption.

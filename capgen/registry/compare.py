@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from capgen.addresses import is_url, without_credentials
@@ -15,10 +16,10 @@ from capgen.evaluation.evaluate import evaluation_events
 from capgen.evaluation.evaluation_set import EvaluationSet
 from capgen.evaluation.events import EvaluationEvent, EvaluationFinished
 from capgen.evaluation.result import Evaluation
-from capgen.evaluation.systems import ModelSystem
+from capgen.evaluation.systems import ModelSystem, is_predictions
 from capgen.evaluation.word_recall import WordRecalls, word_recalls
 from capgen.models.folder import ModelFolder
-from capgen.paths import runs_dir
+from capgen.paths import is_file, runs_dir
 from capgen.records import SCHEMA_VERSION
 from capgen.registry.entries import ModelEntry, served_entry
 from capgen.registry.learning_curves import LearningCurves, learning_curves
@@ -125,8 +126,15 @@ def choose_models(names: Sequence[str]) -> ChosenModels:
     Where both are from the same epoch they are one model, and best-loss is left out.
 
     Raises:
-        UsageError: There are fewer than two models, or one is named twice.
+        UsageError: There are fewer than two models, one is named twice, or one is a file of
+            captions.
     """
+    file = next((name for name in names if is_predictions(name) and is_file(Path(name))), None)
+    if file is not None:
+        raise UsageError(
+            f"{file} is a file; a model is a folder",
+            hint="Captions in files are compared by `capgen eval --predictions A --compare B`.",
+        )
     models: list[str] = []
     twins: list[tuple[str, str]] = []
     for name in names:

@@ -131,7 +131,7 @@ def test_the_metadata_are_those_of_the_project(unpacked: Path) -> None:
         *("LICENSE", "capgen/metrics/wordnet/LICENSE"),
         *(f"capgen/models/bundled/{name}/LICENSE-EfficientNet" for name in ("mini", "mini-int8")),
     }
-    assert "capgen = capgen.cli.main:run" in (folder / "entry_points.txt").read_text()
+    assert "capgen = capgen.__main__:run" in (folder / "entry_points.txt").read_text()
 
 
 def test_the_changelog_and_the_citation_are_of_this_version() -> None:

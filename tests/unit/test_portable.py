@@ -27,7 +27,7 @@ GUARDED = {
     ("reviews/journal.py", "os.O_DIRECTORY"),
     ("service/open_files.py", "resource"),
     ("temporary_files.py", "fcntl"),
-    ("training/optimization/memory.py", "resource"),
+    ("training/optimization/memory_use.py", "resource"),
     ("training/tracking/wandb/process.py", "os.getpgrp"),
     ("training/tracking/wandb/process.py", "os.killpg"),
     ("training/tracking/wandb/worker.py", "os.killpg"),
@@ -73,7 +73,7 @@ for module in pkgutil.walk_packages(capgen.__path__, "capgen."):
     if not module.name.endswith("__main__") and "._build" not in module.name:
         importlib.import_module(module.name)
 from capgen.captioning.runtimes.cores import usable_cores
-from capgen.training.optimization.memory import memory_used, trim_memory
+from capgen.training.optimization.memory_use import memory_used, trim_memory
 import torch
 assert usable_cores() >= 1 and memory_used(torch.device("cpu")) == 0
 trim_memory()

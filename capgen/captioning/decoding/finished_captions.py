@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from capgen.captioning.decoding.ending import ends_well
+from capgen.captioning.decoding.ending_in_limits import ends_well
 from capgen.captioning.decoding.hypotheses import Floats, Hypothesis, Ints, TokenIds, hypothesis
 from capgen.config import DecodeSettings
 

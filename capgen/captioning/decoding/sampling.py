@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capgen.captioning.decoding import score_processors
-from capgen.captioning.decoding.ending import ended_in_time, likeliest_end
+from capgen.captioning.decoding.ending_in_limits import ended_in_time, likeliest_end
 from capgen.captioning.decoding.hypotheses import (
     Floats,
     Hypothesis,

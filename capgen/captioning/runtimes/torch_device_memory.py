@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 
-from capgen.models.device_memory import device_memory_errors
+from capgen.models.out_of_memory import device_memory_errors
 
 # Of a model that does not even fit alone.
 TOO_LARGE = "Use --dtype fp16, --quantize for models that answer prompts, or --device cpu."

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from transformers import GenerationConfig, LogitsProcessorList
 
 from capgen.captioning.decoding.concept_bonus import ConceptBonus
-from capgen.captioning.decoding.ending import ended_in_time, likeliest_end
+from capgen.captioning.decoding.ending_in_limits import ended_in_time, likeliest_end
 from capgen.captioning.decoding.hypotheses import Hypothesis, hypothesis
 from capgen.captioning.decoding.length_limits import LengthLimits
 from capgen.captioning.decoding.noun_table import NOUN_PENALTY, NounTable

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import copy
 import logging
-import re
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, ClassVar, Self, cast
 
 import numpy as np
@@ -22,8 +21,6 @@ from capgen.captioning.decoding.hypotheses import Hypothesis
 from capgen.captioning.decoding.word_rules import WordRules
 from capgen.captioning.prompts import Prompt
 from capgen.captioning.runtimes.base import Generated, ModelInput, Replay
-from capgen.captioning.runtimes.image_shapes import with_enough_sides
-from capgen.captioning.runtimes.prompt_words import words_for
 from capgen.captioning.runtimes.torch_device_memory import TOO_LARGE, captioning_memory
 from capgen.captioning.runtimes.torch_generation import (
     all_in_time,
@@ -35,35 +32,21 @@ from capgen.captioning.runtimes.torch_generation import (
     with_enough_beams,
 )
 from capgen.captioning.runtimes.torch_prompted_batches import PADDED_KINDS, Prepared, groups, joined
+from capgen.captioning.runtimes.torch_prompted_inputs import PromptedInputs
 from capgen.captioning.runtimes.torch_prompted_model import completed_config, image_summary
 from capgen.captioning.runtimes.torch_words import word_rules
 from capgen.captioning.thinking import answer_begins
 from capgen.config import DecodeSettings, ModelOptions
-from capgen.config.templates import placeholders
-from capgen.errors import ImageError, ModelError, UsageError
-from capgen.models.chat import CLOSED_PROMPTS, ChatText, ChatWriter
-from capgen.models.device_memory import device_memory_errors
+from capgen.errors import ModelError, UsageError
+from capgen.models.chat import CLOSED_PROMPTS
 from capgen.models.folder import ModelFolder
-from capgen.models.foreign_errors import first_line, model_errors
+from capgen.models.foreign_errors import model_errors
 from capgen.models.loading import quiet_transformers
-from capgen.models.processors import load_processor, share_tokenizers
+from capgen.models.out_of_memory import device_memory_errors
 from capgen.models.prompted import load_prompted, needs_own_code, placement, prompted_dtype
 from capgen.models.torch_devices import attention_of_any_shape, choose_device
 
 logger = logging.getLogger(__name__)
-# What processors raise for an image or a prompt that they did not expect.
-_PROCESSOR_ERRORS = (
-    *(ArithmeticError, AssertionError, AttributeError, LookupError),
-    *(RuntimeError, StopIteration, TypeError, ValueError),
-)
-# A prompt is tried with this image before any other.
-_SAMPLE = Image.new("RGB", (32, 32))
-_ABOUT_PROMPTS = re.compile(r"\b(?:prompts?|tokens?|text)\b", re.IGNORECASE)
-_ONLY_WORDS = "The names of special tokens, as <image>, mean something else to the model."
-
-
-class _PromptRefusedError(Exception):
-    """The model's processor takes no such prompt."""
 
 
 class _Stopped(StoppingCriteria):
@@ -100,7 +83,6 @@ class PromptedRuntime:
     def __init__(self, folder: ModelFolder, options: ModelOptions) -> None:
         self.folder = folder
         self._kind = str(folder.config.get("model_type"))
-        self._own_code = needs_own_code(folder)
         device = choose_device(options.device)
         dtype = prompted_dtype(options.dtype, folder, device)
         place = placement(device, options.device_map, options.quantize, dtype)
@@ -114,13 +96,10 @@ class PromptedRuntime:
         self.device, self.dtype = str(self._model.device), str(dtype).removeprefix("torch.")
         if options.quantize is not None:
             self.dtype = f"{options.quantize} {self.dtype}"
-        with quiet_transformers(), model_errors(folder.name, "its processor cannot be loaded"):
-            self._processor = load_processor(folder, own_code=self._own_code)
-        share_tokenizers(self._processor)
-        self._tokenizer = getattr(self._processor, "tokenizer", self._processor)
-        self._writer = ChatWriter(self._processor, self._kind, options.system or "")
-        self._text = lru_cache(maxsize=256)(self._writer.write)
-        self._lock = threading.Lock()
+        own_code = needs_own_code(folder)
+        self._inputs = PromptedInputs(folder, options.system or "", own_code=own_code)
+        processor = self._inputs.processor
+        self._tokenizer = getattr(processor, "tokenizer", processor)
         self._stop = threading.Event()
         self._config = completed_config(folder.name, self._model, self._tokenizer)
         self._ends = self._config.eos_token_id
@@ -136,32 +115,12 @@ class PromptedRuntime:
             UsageError: It does not understand the name or the words, or has no place for a system
                 message.
         """
-        words = words_for(self._kind, asked)
-        self._text(words)
         if asked.start_with and not self._can_begin:
             raise UsageError(
                 f"--start-with: capgen cannot begin the answer of a '{self._kind}' model",
                 hint="Ask for such a beginning in --prompt.",
             )
-        if not placeholders(words + asked.start_with):
-            self._try(words, asked)
-        return words
-
-    def _try(self, words: str, asked: Prompt) -> None:
-        """Let the processor prepare an image, before there are others."""
-        try:
-            self._processed(_SAMPLE, self._text(words), asked.start_with)
-        except (_PromptRefusedError, *_PROCESSOR_ERRORS) as error:
-            # Is it the prompt or the model? That takes at least its own default.
-            default = ChatWriter(self._processor, self._kind).write(words_for(self._kind, Prompt()))
-            with model_errors(self.folder.name, "its processor cannot prepare an image"):
-                self._processed(_SAMPLE, default, "")
-            if not asked.given:
-                raise
-            if isinstance(error, _PromptRefusedError):
-                raise UsageError(str(error), hint=_ONLY_WORDS) from error
-            message = f"the model cannot be asked that ({first_line(error)})"
-            raise UsageError(message, hint=_ONLY_WORDS) from error
+        return self._inputs.words_for(asked)
 
     @property
     def _can_begin(self) -> bool:
@@ -184,8 +143,7 @@ class PromptedRuntime:
     def with_system(self, system: str) -> Self:
         """Return a runtime of the same model with another system message."""
         other = copy.copy(self)
-        other._writer = ChatWriter(self._processor, self._kind, system)
-        other._text = lru_cache(maxsize=256)(other._writer.write)
+        other._inputs = self._inputs.with_system(system)
         return other
 
     def prepare(self, image: Image.Image, prompt: str, start: str = "") -> ModelInput:
@@ -195,39 +153,7 @@ class PromptedRuntime:
             ImageError: The image's shape is too extreme, or its own prompt has a mark that means
                 something else to the model.
         """
-        image = with_enough_sides(image)
-        if self._own_code:  # which may not be thread-safe
-            return ModelInput(image, prompt, start)
-        try:
-            return ModelInput(self._processed(image, self._text(prompt), start), prompt, start)
-        except _PromptRefusedError as error:
-            raise ImageError(str(error), code="prompt", hint=_ONLY_WORDS) from error
-        except _PROCESSOR_ERRORS as error:
-            # It took another image (see `_try`): this one is the matter.
-            logger.debug("the processor of %s", self.folder.name, exc_info=True)
-            message = f"the model's processor cannot prepare it ({first_line(error)})"
-            raise ImageError(message, code="unreadable") from error
-
-    def _processed(self, image: Image.Image, asked: ChatText, start: str) -> Prepared:
-        options: dict[str, Any] = {"add_special_tokens": False} if asked.complete else {}
-        if asked.text or start:
-            options["text"] = [asked.followed_by(start)]
-        try:
-            made = self._processor(images=[image], return_tensors="pt", **options)
-        except ValueError as error:
-            # Is it the image or what is asked about it? Processors tell in words only.
-            if not _ABOUT_PROMPTS.search(str(error)):
-                raise
-            raise _PromptRefusedError(f"the model cannot be asked that: {error}") from error
-        # Labels are for training.
-        return {name: value for name, value in made.items() if name != "labels"}
-
-    def _content(self, each: ModelInput) -> Prepared:
-        if isinstance(each.content, Image.Image):
-            with self._lock:
-                return self._processed(each.content, self._text(each.prompt), each.start)
-        assert isinstance(each.content, Mapping)
-        return each.content
+        return self._inputs.prepare(image, prompt, start)
 
     def generate(self, inputs: Sequence[ModelInput], settings: DecodeSettings) -> Generated:
         """Caption prepared images.
@@ -239,7 +165,7 @@ class PromptedRuntime:
             return self._generated(inputs, settings)
 
     def _generated(self, inputs: Sequence[ModelInput], settings: DecodeSettings) -> Generated:
-        contents = [self._content(each) for each in inputs]
+        contents = [self._inputs.content(each) for each in inputs]
         starts = [self._start_ids(each.start) for each in inputs]
         if settings.sample:
             # One image at a time, each from the same seed: a batch must not change samples.
@@ -337,7 +263,7 @@ class PromptedRuntime:
 
     def features(self, image: ModelInput) -> dict[str, NDArray[np.float32]]:
         """Return the mean of the image features."""
-        return {"features": self._summary(self._content(image))[None]}
+        return {"features": self._summary(self._inputs.content(image))[None]}
 
     def replay(self, image: ModelInput, ids: Sequence[int]) -> Replay:
         """Raise ModelError: see `obstacle`."""

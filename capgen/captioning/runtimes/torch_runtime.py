@@ -42,12 +42,12 @@ from capgen.captioning.runtimes.torch_words import word_rules
 from capgen.config import DecodeSettings
 from capgen.errors import ModelError, UsageError
 from capgen.models.concept_table import read_concepts
-from capgen.models.device_memory import device_memory_errors
 from capgen.models.folder import ModelFolder
 from capgen.models.foreign import end_tokens, load_captioner
 from capgen.models.foreign_errors import model_errors
 from capgen.models.kinds import CAPTIONER_KINDS, ENCODER_DECODER
 from capgen.models.loading import load_tokenizer, quiet_transformers
+from capgen.models.out_of_memory import device_memory_errors
 from capgen.models.torch_devices import attention_of_any_shape, choose_device, weights_dtype
 from capgen.records import Concept
 

@@ -132,7 +132,7 @@ def show_info(dataset: Dataset, statistics: DatasetStatistics) -> None:
         "folder": str(dataset.root),
         "format": dataset.format,
         "digest": dataset.digest,
-        "pictures": f"{statistics.pictures:,} ({splits}; split {dataset.split_source})",
+        "images": f"{statistics.pictures:,} ({splits}; split {dataset.split_source})",
         "captions": f"{statistics.captions:,}",
         "captions per image": _spread(statistics.captions_per_picture),
         "words per caption": _spread(statistics.words_per_caption),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -33,6 +33,7 @@ from capgen.config import (
     WordOptions,
     check_ranges,
 )
+from capgen.config.fields import flag_name
 from capgen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ def eval_command(
             "--split is of a data set; the file of --references is used whole",
             hint="Leave out one of the two.",
         )
+    _check_decoding(context, judged)
     if judged.verify is not None:
         if judged.predictions or judged.compare or on_command_line(context, "model"):
             raise UsageError("--verify scores the captions of a report, and no others")
@@ -161,6 +163,12 @@ def eval_command(
     from capgen.metrics.definitions import check_names
 
     check_names(config.metric_names)
+    if not (judged.dataset or judged.data_dir or judged.references):
+        raise UsageError(
+            "There is nothing to score against",
+            hint="Give --dataset NAME (see `capgen data list`), --data-dir PATH or "
+            "--references FILE.",
+        )
     table = None if document_frequencies is None else DocumentFrequencies.load(document_frequencies)
     data = evaluation_set(
         judged.dataset,
@@ -192,6 +200,9 @@ def eval_command(
         label = f"{doing} ({system.name})"
         results[place] = follow(events, console, label, len(data.examples), told)
     comparison = None if judged.compare is None else compare_evaluations(results[0], results[1])
+    for note in comparison.notes if comparison else ():
+        if note not in told:
+            console.note(note)
     try:
         output.write_json(console, (comparison or results[0]).to_dict())
         if output.html_file is not None:
@@ -206,6 +217,21 @@ def eval_command(
             show(console, results[0], comparison, output.samples)
     if any(one.failures or one.scores.failed for one in results.values()):
         raise typer.Exit(1)
+
+
+def _check_decoding(context: typer.Context, judged: Judged) -> None:
+    """Raise UsageError for options of decoding where no model makes captions."""
+    from capgen.evaluation.systems import is_predictions
+
+    compared = judged.compare is None or is_predictions(judged.compare)
+    if judged.predictions is None or not compared:
+        return
+    for field in fields(DecodeOptions):
+        if on_command_line(context, field.name):
+            raise UsageError(
+                f"{flag_name(field.name)} is for models; these captions come from files",
+                hint=f"Leave out {flag_name(field.name)}.",
+            )
 
 
 def _systems(

@@ -104,7 +104,7 @@ def _show(console: Console, report: Path, found: Verification) -> None:
     if not found.unlike:
         console.data(f"{name}: the other {found.values:,} values hold")
         return
-    console.data(f"{name}: {len(found.unlike):,} of {found.values:,} values do not hold")
+    console.data(f"{name}: {len(found.unlike):,} of {found.values:,} values differ:")
     for item in found.unlike[:_SHOWN]:
         where = printable(item.where)
         console.data(f"  {where}: {item.reported!r} in the report, {item.computed!r} now")

@@ -24,7 +24,7 @@ from capgen.evaluation.events import (
 from capgen.evaluation.result import Evaluation
 from capgen.images.decoders import printable
 from capgen.metrics.bootstrap import Interval
-from capgen.metrics.definitions import shown_name
+from capgen.metrics.definitions import lower_is_better, shown_name
 from capgen.metrics.score_report import left_out_notes
 from capgen.metrics.tokenizers import CHARACTERS
 
@@ -74,6 +74,7 @@ def show(
     if comparison is None:
         console.data(f"{printable(evaluation.name)} on {where(evaluation)}")
         console.show(_scores(evaluation))
+        _say_what_is_lower(console, evaluation)
         console.show(_language(evaluation))
     else:
         _show_comparison(console, comparison)
@@ -94,6 +95,12 @@ def _show_comparison(console: Console, comparison: Comparison) -> None:
     console.data(f"{names} on {where(first)}")
     console.show(_differences(comparison))
     console.data("Diff.: first - second; +/=/-: images on which the first is better, equal, worse")
+    _say_what_is_lower(console, first)
+
+
+def _say_what_is_lower(console: Console, evaluation: Evaluation) -> None:
+    if lower := lower_is_better(evaluation.scores.corpus):
+        console.data(lower)
 
 
 def _scores(evaluation: Evaluation) -> Table:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from capgen.errors import TrainingError
-from capgen.models.device_memory import is_out_of_memory
 from capgen.models.foreign_errors import first_line
+from capgen.models.out_of_memory import is_out_of_memory
 
 
 def is_of_compiler(error: RuntimeError) -> bool:

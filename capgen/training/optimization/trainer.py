@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers import VisionEncoderDecoderModel
 
 from capgen.config import TrainConfig
-from capgen.models.device_memory import (
+from capgen.models.out_of_memory import (
     device_memory_errors,
     is_out_of_memory,
     release_memory,
@@ -27,7 +27,7 @@ from capgen.training.data.packed_captions import Ids
 from capgen.training.objectives.base import Share, StepLoss
 from capgen.training.objectives.cross_entropy import CrossEntropy
 from capgen.training.objectives.learner import Learner
-from capgen.training.optimization import memory
+from capgen.training.optimization import memory_use
 from capgen.training.optimization.failures import (
     diverged,
     is_of_compiler,
@@ -186,7 +186,7 @@ class Trainer:
         self._update()
         self.meter.add(loss, tokens, len(numbers), sums)
         if self.device.type == "cpu" and self.step % _STEPS_PER_TRIM == 0:
-            memory.trim_memory()
+            memory_use.trim_memory()
 
     def _micro_batches(self, numbers: Tensor) -> list[MicroBatch]:
         """Return this process's micro-batches of a step over the images `numbers`."""
@@ -263,7 +263,7 @@ class Trainer:
             # Of the new parts, or the highest if all parts are pretrained.
             learning_rate=rates.get("new", max(rates.values())),
             images_per_second=speed,
-            memory=memory.memory_used(self.device),
+            memory=memory_use.memory_used(self.device),
             numbers=numbers,
             learning_rates=rates,
         )

@@ -15,7 +15,7 @@ from transformers.utils.logging import disable_progress_bar
 from capgen.config import TrainConfig
 from capgen.data.mixture import open_mixture
 from capgen.models.build import Captioning
-from capgen.models.device_memory import device_memory_errors
+from capgen.models.out_of_memory import device_memory_errors
 from capgen.models.torch_devices import choose_device
 from capgen.records import Example
 from capgen.training.concepts.add_concepts import check_concepts, prepare_concepts

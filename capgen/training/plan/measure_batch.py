@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
 from capgen.config import TrainConfig
-from capgen.models.device_memory import is_out_of_memory
+from capgen.models.out_of_memory import is_out_of_memory
 from capgen.models.torch_devices import autocast, autocast_dtype
 from capgen.records import Example
 from capgen.training.data.images import input_size

@@ -14,8 +14,8 @@ import torch.distributed as dist
 from torch import Tensor
 
 from capgen.errors import CapgenError, ProcessLostError
-from capgen.models.device_memory import is_out_of_memory
 from capgen.models.foreign_errors import first_line
+from capgen.models.out_of_memory import is_out_of_memory
 from capgen.training.processes.connections import connect
 from capgen.training.processes.watch import DIED, FAILED, LEFT, End, Watch
 

@@ -6,7 +6,7 @@ from collections.abc import Generator, Mapping, Sequence
 
 import numpy as np
 
-from capgen.models.device_memory import device_memory_errors
+from capgen.models.out_of_memory import device_memory_errors
 from capgen.records import Example, Notice, PreparationEvent
 from capgen.training.data.frozen_features import feature_inputs
 from capgen.training.data.images import decoded_images

@@ -19,8 +19,8 @@ from capgen.config import DecodeOptions, TrainConfig
 from capgen.errors import TrainingError
 from capgen.metrics.language import LanguageStatistics
 from capgen.metrics.score import score_captions
-from capgen.models.device_memory import is_out_of_memory
 from capgen.models.loading import quiet_transformers
+from capgen.models.out_of_memory import is_out_of_memory
 from capgen.records import Example
 from capgen.training.concepts.add_concepts import has_concepts
 from capgen.training.data.inputs import Inputs

@@ -356,14 +356,14 @@ def test_templates_for_text_alone_and_none(llava: Path) -> None:
     asked = NAMED_PROMPTS["caption"]
     template.write_text(alone)
     runtime: Any = Captioner.from_pretrained(llava, system="Be brief").runtime
-    assert runtime._text(asked).text == f"[system]Be brief[user]<image>\n{asked}[assistant]"
+    assert runtime._inputs.text(asked).text == f"[system]Be brief[user]<image>\n{asked}[assistant]"
     assert Captioner.from_pretrained(llava).caption(IMAGES[0], max_length=3).tokens
     template.unlink()
     runtime = Captioner.from_pretrained(llava).runtime
-    assert runtime._text(asked).text == f"USER: <image>\n{asked} ASSISTANT:"
+    assert runtime._inputs.text(asked).text == f"USER: <image>\n{asked} ASSISTANT:"
     edit(llava, "tokenizer_config.json", chat_template=tiny_prompted.TEMPLATE)
     runtime = Captioner.from_pretrained(llava).runtime
-    assert runtime._text(asked).text == f"<|user|><image>{asked}<|assistant|>"
+    assert runtime._inputs.text(asked).text == f"<|user|><image>{asked}<|assistant|>"
 
 
 @pytest.mark.parametrize("words", ["a list: [{'type': 'text'}]", "'type'", " hi "])
@@ -372,7 +372,7 @@ def test_words_do_not_decide_how_a_message_is_written(words: str, llava: Path) -
         tiny_prompted.TEMPLATE.replace("{{ part['text'] }}", "{{ part['text'] | trim }}")
     )
     runtime: Any = Captioner.from_pretrained(llava).runtime
-    assert runtime._text(words).text == f"<|user|><image>{words.strip()}<|assistant|>"
+    assert runtime._inputs.text(words).text == f"<|user|><image>{words.strip()}<|assistant|>"
 
 
 @pytest.mark.parametrize(
@@ -444,7 +444,7 @@ def test_a_start_token_of_the_template_is_not_doubled(llava: Path) -> None:
 @pytest.mark.parametrize("kind", EVERY_KIND)
 def test_images_are_prepared_in_threads(kind: str, captioners: Any) -> None:
     runtime: PromptedRuntime = captioners(kind).runtime
-    assert type(runtime._processor.image_processor).__name__.endswith("Pil")
+    assert type(runtime._inputs.processor.image_processor).__name__.endswith("Pil")
     jobs = [(image, f"say {n}{'!' * n}") for n in range(4) for image in IMAGES]
     alone = [runtime.prepare(*job).content for job in jobs]
     together = threading.Barrier(8)
@@ -644,8 +644,8 @@ BEGINNERS = ["LLaVA", "Qwen2-VL", "Idefics3", "Gemma 3"]
 def begun(captioner: Captioner, image: Image.Image, prompt: str, start: str) -> Any:
     """Inputs made by hand: the words of the start behind those of the prompt."""
     runtime: Any = captioner.runtime
-    text = runtime._text(prompt).text + start
-    inputs = runtime._processor(images=[image], text=[text], return_tensors="pt")
+    text = runtime._inputs.text(prompt).text + start
+    inputs = runtime._inputs.processor(images=[image], text=[text], return_tensors="pt")
     return {name: each for name, each in inputs.items() if name != "labels"}
 
 
@@ -750,7 +750,8 @@ def test_an_image_that_a_processor_cannot_take_is_one_failure(
     saved: Saved, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     captioner = Captioner.from_pretrained(saved("LLaVA"))
-    processor = captioner.runtime._processor  # type: ignore[attr-defined]
+    inputs = captioner.runtime._inputs  # type: ignore[attr-defined]
+    processor = inputs.processor
 
     def picky(images: list[Image.Image], **options: Any) -> Any:
         if images[0].size == IMAGES[1].size:
@@ -758,7 +759,7 @@ def test_an_image_that_a_processor_cannot_take_is_one_failure(
         return processor(images=images, **options)
 
     picky.tokenizer = processor.tokenizer  # type: ignore[attr-defined]
-    monkeypatch.setattr(captioner.runtime, "_processor", picky)
+    monkeypatch.setattr(inputs, "processor", picky)
     records = list(captioner.stream(IMAGES[:3], DecodeOptions(max_length=4)))
     assert [isinstance(record, CaptionFailure) for record in records] == [False, True, False]
     assert "processor cannot prepare it (TypeError: unexpected shape)" in str(records[1])

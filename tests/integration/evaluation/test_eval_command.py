@@ -442,6 +442,19 @@ def test_a_split_of_a_file_of_references_is_refused(
     code, _, err = run(capsys, *arguments, "--split", "nosuch")
     assert code == 2
     assert "the file of --references is used whole" in err
+    code, _, err = run(capsys, "--predictions", said)
+    assert (code, "There is nothing to score against" in err) == (2, True)
+    assert "--references FILE" in err
+
+
+def test_captions_in_files_are_not_decoded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    references, said = write_captions(tmp_path)
+    arguments = ("--references", references, "--predictions", said)
+    for more in ((), ("--compare", said)):
+        code, _, err = run(capsys, *arguments, *more, "--beams", "5")
+        assert (code, "--beams is for models" in err) == (2, True)
 
 
 def test_rows_of_a_paper_have_the_names_given(
@@ -454,7 +467,7 @@ def test_rows_of_a_paper_have_the_names_given(
     assert code == 0
     assert [line[:6] for line in out.split("\n")[2:4]] == ["| Ours", "| Base"]
     code, _, err = run(capsys, *arguments, *names[:2], "--format", "csv")
-    assert (code, "--row-name is given 1 times, and there are 2 rows" in err) == (2, True)
+    assert (code, "--row-name must be given for each row: 2, not 1" in err) == (2, True)
     code, _, err = run(capsys, *arguments, *names)
     assert (code, "names the rows of --format" in err) == (2, True)
 

@@ -131,6 +131,14 @@ def test_two_systems_by_diversity(
         difference = record["differences"][name]
         assert difference["wins"] == len(TEST), name  # less is better of mBLEU-4
     assert record["differences"]["mBLEU-4"]["difference"]["value"] < 0
+    # Diversity depends on how many captions there are.
+    (note,) = record["notes"]
+    assert "has 3 captions per image and the second 2" in note
+    code, out, err = run(capsys, *arguments, "--compare", dull)
+    assert (code, f"note: {note}" in err) == (0, True)
+    assert "\nmBLEU-4: lower is better.\n" in out
+    twice = report(capsys, *arguments, "--compare", said)
+    assert not twice["notes"]
 
 
 def test_chair_from_instances_to_report(
@@ -152,6 +160,8 @@ def test_chair_from_instances_to_report(
     assert record["corpus"]["CHAIRs"] == pytest.approx((count - 1) / count)
     assert record["stamp"]["evidence"]["chair"].endswith("; instances_made.json")
     assert not record["notes"]
+    _, out, _ = run(capsys, *arguments, "--format", "latex")
+    assert "\n% CHAIRi, CHAIRs: lower is better.\n" in out
     table = tmp_path / "objects.txt"
     table.write_text("zebra\ngiraffe, zebra\nbus, coach\n")
     code, _, err = run(capsys, *arguments, "--instances", marked, "--objects", table)

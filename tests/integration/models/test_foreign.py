@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -337,16 +336,6 @@ def test_a_blip_without_its_tokenizer_is_refused(saved: dict[str, Path], tmp_pat
         file.unlink(missing_ok=True)
     with pytest.raises(ModelError, match="has no tokenizer"):
         Captioner.from_pretrained(folder)
-
-
-@pytest.mark.skipif(find_spec("bitsandbytes") is not None, reason="bitsandbytes is installed")
-def test_weights_that_need_another_package(saved: dict[str, Path], tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(saved["BLIP"], tmp_path / "model"))
-    quantised = {"quant_method": "bitsandbytes", "load_in_4bit": True}
-    edit("config.json", quantization_config=quantised)(folder)
-    with pytest.raises(ModelError, match=r"Cannot load .* bitsandbytes") as caught:
-        Captioner.from_pretrained(folder)
-    assert "\n" not in caught.value.message
 
 
 ONNX_DAMAGE = {

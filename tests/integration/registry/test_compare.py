@@ -270,6 +270,14 @@ def test_what_cannot_be_compared(names: list[str]) -> None:
         choose_models(names)
 
 
+def test_files_of_captions_are_compared_elsewhere(tmp_path: Path) -> None:
+    said = tmp_path / "said.json"
+    said.write_text("[]")
+    with pytest.raises(UsageError) as caught:
+        choose_models(["mini", str(said)])
+    assert "capgen eval --predictions A --compare B" in caught.value.hint
+
+
 def test_checkpoints_of_a_run_that_are_one_model_are_compared_once(
     data: EvaluationSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -270,6 +271,17 @@ def test_images_that_do_not_match_are_named(changed: dict[str, str | None], mess
     captions = {name: text for name, text in (GOOD | changed).items() if text is not None}
     with pytest.raises(MetricError, match=message):
         Predictions(name="file", captions=tuple(captions.items())).outcomes(make_set())
+
+
+def test_what_to_do_about_images_without_a_prediction() -> None:
+    fewer = Predictions(name="file", captions=tuple(GOOD.items())[1:])
+    for data, hint in (
+        (make_set(), "Predict the whole split"),
+        (dataclasses.replace(make_set(), split=""), "leave the other images out"),
+    ):
+        with pytest.raises(MetricError) as caught:
+            fewer.outcomes(data)
+        assert hint in caught.value.hint
 
 
 def test_what_failed_elsewhere_is_passed_over() -> None:

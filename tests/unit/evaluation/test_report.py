@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import re
 from html.parser import HTMLParser
@@ -112,7 +113,8 @@ def test_headings_labels_and_alternatives(tmp_path: Path) -> None:
     assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
     assert page.all("html")[0]["lang"] == "en"
     assert all(image.get("alt") for image in page.all("img"))
-    assert all(chart.get("aria-label") for chart in page.all("svg"))
+    charts = [one for one in page.all("svg") if one.get("aria-hidden") != "true"]
+    assert charts and all(chart.get("aria-label") for chart in charts)
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
     anchors = {link["href"] for link in page.all("a")}
@@ -150,6 +152,18 @@ def test_thumbnails_are_bounded(tmp_path: Path) -> None:
     image = InlineImage.read(tmp_path / "big.png")
     assert (image.width, image.height) == (360, 120)
     assert len(image.uri) < 40_000
+
+
+def test_words_that_systems_say_and_miss(tmp_path: Path) -> None:
+    first = evaluated(tmp_path, GOOD)
+    second = evaluated(tmp_path, POOR)
+    alone, _ = written(tmp_path / "alone.html", first)
+    assert "What the captions say and miss" in alone and "Recall by class of word" in alone
+    both, _ = written(tmp_path / "both.html", first, comparison=compare(first, second))
+    assert both.count("Recall of") > alone.count("Recall of") > 0
+    config = dataclasses.replace(CONFIG, language="de", metrics="bleu")
+    german, _ = written(tmp_path / "german.html", evaluated(tmp_path, GOOD, config))
+    assert "What the captions say and miss" not in german
 
 
 @pytest.mark.parametrize("examples", [0, 1, 50])
@@ -225,9 +239,11 @@ def test_charts_are_drawn_and_said(tmp_path: Path) -> None:
     evaluation = evaluated(tmp_path, dict(POOR))
     comparison = compare(evaluation, evaluated(tmp_path, dict(GOOD)))
     markup, page = written(tmp_path / "r.html", comparison.first, comparison=comparison)
-    charts = [chart["aria-label"] or "" for chart in page.all("svg")]
+    said = (chart.get("aria-label") or "" for chart in page.all("svg"))
+    words, *charts = (label for label in said if label)  # keys have no label
+    assert words.startswith("Recall by class of word: ")
     assert charts and all(label.startswith("Distribution of ") for label in charts)
-    assert len(page.all("polyline")) == len(charts)
+    assert len(page.all("polyline")) > len(charts)
     assert len(page.all("rect")) >= len(charts)
     for title in ("CIDEr-D", "METEOR", "Words per caption"):
         assert f"<h3>{title}</h3>" in markup

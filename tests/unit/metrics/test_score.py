@@ -172,6 +172,7 @@ def test_an_official_program_that_is_not_there(monkeypatch: pytest.MonkeyPatch) 
         ("BLEU-4", "Did you mean 'bleu'?"),
         ("METEOR-1.5", "Did you mean 'meteor_1_5'?"),
         ("CIDEr", "mostly 'cider_d'"),
+        ("cidr", "mostly 'cider_d'"),
         ("METEOR", "What papers call METEOR is 'meteor_1_5'"),
         ("bleu rouge_l", "Separate metrics with commas"),
         ("bleu;rouge_l", "Separate metrics with commas"),

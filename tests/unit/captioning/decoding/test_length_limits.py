@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capgen.captioning.caption_length import words_in
-from capgen.captioning.decoding.ending import ended_in_time, ends_well
+from capgen.captioning.decoding.ending_in_limits import ended_in_time, ends_well
 from capgen.captioning.decoding.finished_captions import FinishedCaptions
 from capgen.captioning.decoding.hypotheses import (
     Hypothesis,

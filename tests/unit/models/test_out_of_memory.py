@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from capgen.errors import DeviceMemoryError
-from capgen.models.device_memory import device_memory_errors, is_out_of_memory
 from capgen.models.foreign_errors import model_errors
+from capgen.models.out_of_memory import device_memory_errors, is_out_of_memory
 
 
 @pytest.mark.parametrize(
