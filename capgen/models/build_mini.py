@@ -42,6 +42,9 @@ def build_mini(
         tokenizer: Word-level tokenizer (see `capgen.models.vocabulary`).
         config: Shape of the model.
         imagenet: Load the published ImageNet weights into the backbone (see `load_imagenet`).
+
+    Raises:
+        MissingDependencyError, ModelError: As for `load_imagenet`.
     """
     config = config or MiniConfig()
     encoder = _encoder(config)

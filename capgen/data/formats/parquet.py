@@ -97,6 +97,7 @@ def _mark(path: Path) -> str:
 def _rows(path: Path, embedded: EmbeddedImages) -> Iterator[Row]:
     """Yield the rows, without the images' bytes if these were extracted before."""
     try:
+        arrow = importlib.import_module("pyarrow")
         library = importlib.import_module("pyarrow.parquet")
     except ImportError as error:
         purpose = "Reading Parquet files"
@@ -110,7 +111,8 @@ def _rows(path: Path, embedded: EmbeddedImages) -> Iterator[Row]:
                 for record in batch.to_pylist():
                     yield Row(line=number, cells=_cells(record, embedded))
                     number += 1
-    except (OSError, ValueError, NotImplementedError) as error:  # pyarrow's are of these
+    # ValueError: a cell that no object of Python can be, as a time in the year 10,000.
+    except (OSError, ValueError, arrow.ArrowException) as error:
         raise DataError(f"{path} cannot be read as Parquet: {error}") from error
 
 

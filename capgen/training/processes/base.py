@@ -107,7 +107,7 @@ class Alone:
         pass
 
     def mesh(self) -> Any:
-        raise NotImplementedError("one process has nothing to share")
+        raise AssertionError("one process has nothing to share")
 
     def noticing(self) -> AbstractContextManager[None]:
         return nullcontext()

@@ -129,6 +129,19 @@ def test_folders_of_splits_are_one_data_set(tmp_path: Path, home: Path) -> None:
     assert load_dataset(tmp_path / "set").counts == {"train": 1, "val": 1, "test": 1}
 
 
+@pytest.mark.parametrize("kind", ["ArrowKeyError", "ArrowTypeError", "ArrowNotImplementedError"])
+def test_whatever_pyarrow_finds_wrong_is_told(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise getattr(pa, kind)("of this kind")
+
+    write(tmp_path / "x.parquet", text=["a dog"])
+    monkeypatch.setattr("pyarrow.parquet.ParquetFile", fail)
+    with pytest.raises(DataError, match=r"x\.parquet cannot be read as Parquet: .*of this kind"):
+        load_dataset(tmp_path / "x.parquet")
+
+
 def test_a_file_that_is_none_is_told(tmp_path: Path) -> None:
     (tmp_path / "x.parquet").write_bytes(b"PAR1 and nothing else")
     with pytest.raises(DataError, match=r"x\.parquet cannot be read as Parquet"):
